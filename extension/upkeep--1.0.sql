@@ -1,0 +1,1 @@
+\echo Use "CREATE EXTENSION upkeep" to load this file. \quit
