@@ -1,0 +1,31 @@
+// Maintenance: from pending changes to the view.
+#pragma once
+#include "pg/postgres.hpp"
+#include "pg/refusal.hpp"
+
+namespace upkeep::maintain {
+
+/// Maintains every active immediate view that the pending changes touch. Called when the outermost statement has ended.
+void run_pending();
+
+/// Changes whose statement ended without its trigger, or that are still pending before commit: the views concerned are
+/// rebuilt by difference.
+void reconcile_pending();
+
+/// Makes a registered view right again whatever its state: (re)compiles its program, re-creates what the program's layout
+/// needs (state tables, identity index, triggers, sources, facts, settings), then rebuilds state and view by difference
+/// at a fresh snapshot and marks it active. Needs the caller's right checked already. Returns the rows written.
+/// Used by register(), by REFRESH, after a dump was restored, and when a fact that the plan relied on has changed.
+int64 activate(Oid view);
+
+/// Rebuild by difference only (manual mode's refresh(), TRUNCATE): the layout must still be right.
+int64 rebuild(Oid view);
+
+/// Drops state tables, triggers that no other view needs, and the catalog rows. `view_exists` false in sql_drop.
+void deactivate(Oid view, bool view_exists);
+
+/// Compiles the view's query and says whether the stored layout still fits (facts changed in a way that matters: false),
+/// or why it is refused now. Used by the DDL events.
+bool layout_still_fits(Oid view, const pg::Refusal **refusal);
+
+} // namespace upkeep::maintain
