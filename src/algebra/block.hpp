@@ -1,0 +1,61 @@
+// The linear part of a query: select-project-join blocks over sources, joined together by UNION ALL into a flow.
+//
+//   view  = flow
+//   flow  = block ⊎ block ⊎ …
+//   block = π_outputs σ_quals (input × input × …)        input = base table | node | function | VALUES
+//   node  = γ_keys,aggregates (flow)                      DISTINCT is a node without aggregates
+//
+// Scalar expressions are opaque handles (positions in lists that the analysis keeps), described only by what the
+// rules need: which inputs they read and whether they can fail.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+
+namespace upkeep::algebra {
+
+/// A set of inputs of one block, as bits.
+using InputSet = std::uint64_t;
+inline constexpr int kMaxInputs = 60;
+
+constexpr InputSet only(int input) { return InputSet{1} << input; }
+constexpr bool has(InputSet set, int input) { return (set & only(input)) != 0; }
+constexpr int size(InputSet set) { return __builtin_popcountll(set); }
+
+enum class InputKind : std::uint8_t {
+    table,    // an occurrence of a base table
+    node,     // the output of an aggregation below
+    function, // a set-returning function, possibly over columns of inputs to its left
+    values,   // a VALUES list
+};
+
+struct Input {
+    InputKind kind;
+    int source; // table or node number; -1 for function and values
+};
+
+/// One conjunct of the block's condition.
+struct Qual {
+    InputSet inputs;   // what it reads
+    bool infallible;   // evaluating it can never raise an error
+    int left = -1;     // a plain equality between columns of two inputs: the two inputs, else -1
+    int right = -1;
+};
+
+struct Block {
+    std::span<const Input> inputs;
+    std::span<const Qual> quals;
+    bool outputs_infallible;
+};
+
+/// The occurrences of sources (tables, nodes) whose delta is not empty.
+template <typename Changed> InputSet changed_inputs(const Block &block, Changed changed) {
+    InputSet set = 0;
+    for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
+        if (block.inputs[i].source >= 0 && changed(block.inputs[i]))
+            set |= only(i);
+    return set;
+}
+
+} // namespace upkeep::algebra

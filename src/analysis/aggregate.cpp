@@ -1,0 +1,217 @@
+// GROUP BY, aggregates, HAVING and DISTINCT: a node over the flow, and a block above it.
+#include "analysis/flatten.hpp"
+
+extern "C" {
+#include "utils/numeric.h"
+}
+
+namespace upkeep::analysis {
+
+namespace {
+
+/// The unresolved parts of a grouped query: key expressions and distinct aggregate calls.
+struct Parts {
+    List *keys = NIL;
+    List *calls = NIL;
+};
+
+/// Collects aggregate calls, and plain columns that are neither a key nor inside a call (the query may show them when
+/// they depend on a key: a primary key among the grouping columns).
+struct Collect {
+    Parts *parts;
+    bool columns;
+};
+
+bool collect_parts(Node *node, void *context) {
+    if (node == nullptr)
+        return false;
+    auto *collect = static_cast<Collect *>(context);
+    if (IsA(node, Aggref)) {
+        collect->parts->calls = list_append_unique(collect->parts->calls, node);
+        return false;
+    }
+    if (list_member(collect->parts->keys, node))
+        return false;
+    if (collect->columns && IsA(node, Var) && castNode(Var, node)->varlevelsup == 0) {
+        collect->parts->keys = lappend(collect->parts->keys, node);
+        return false;
+    }
+    return pg::walk_tree(node, collect_parts, context);
+}
+
+/// Keys and calls become columns of the node, which is the only input of the block above.
+Node *replace_parts(Node *node, void *context) {
+    if (node == nullptr)
+        return nullptr;
+    auto *parts = static_cast<Parts *>(context);
+    int column = 0;
+    ListCell *lc;
+    foreach (lc, parts->keys) {
+        column++;
+        if (equal(node, lfirst(lc)))
+            return reinterpret_cast<Node *>(makeVar(kInputBase, column, exprType(node), exprTypmod(node), exprCollation(node), 0));
+    }
+    foreach (lc, parts->calls) {
+        column++;
+        if (equal(node, lfirst(lc)))
+            return reinterpret_cast<Node *>(makeVar(kInputBase, column, exprType(node), exprTypmod(node), exprCollation(node), 0));
+    }
+    return pg::mutate_tree(node, replace_parts, context);
+}
+
+/// The one arm of a block over a node.
+Arm arm_over_node(int number) {
+    Arm arm;
+    arm.inputs.push_back({algebra::InputKind::node, number});
+    arm.rtes.push_back(nullptr);
+    return arm;
+}
+
+int numeric_scale(int32 typmod) {
+    const int scale = (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
+    return std::max(scale, 0);
+}
+
+} // namespace
+
+bool Analyser::functional_key(Node *column, KeyColumn *key) {
+    TypeCacheEntry *type = lookup_type_cache(exprType(column), TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
+    if (!OidIsValid(type->eq_opr) || !OidIsValid(type->lt_opr))
+        return not_yet(psprintf("a column of type %s that depends on the grouping key", format_type_be(exprType(column))));
+    *key = {type->eq_opr, exprCollation(column)};
+    return true;
+}
+
+/// Reads the node's input from the arms: keys, then the arguments and filters of each call.
+bool Analyser::aggregate(Query *q, Arms *arms) {
+    List *targets = castNode(List, flatten_join_alias_vars(q, reinterpret_cast<Node *>(visible_targets(q->targetList))));
+    Node *having = q->havingQual != nullptr ? flatten_join_alias_vars(q, q->havingQual) : nullptr;
+    auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
+    Parts parts;
+
+    ListCell *lc;
+    foreach (lc, q->groupClause) {
+        auto *clause = lfirst_node(SortGroupClause, lc);
+        TargetEntry *tle = get_sortgroupclause_tle(clause, q->targetList);
+        Node *key = flatten_join_alias_vars(q, reinterpret_cast<Node *>(tle->expr));
+        if (list_member(parts.keys, key))
+            continue;
+        parts.keys = lappend(parts.keys, key);
+        node->keys.push_back({clause->eqop, exprCollation(key)});
+    }
+    node->scalar = q->groupClause == NIL;
+    Collect collect{&parts, !node->scalar};
+    collect_parts(reinterpret_cast<Node *>(targets), &collect);
+    collect_parts(having, &collect);
+    for (int i = node->nkeys(); i < list_length(parts.keys); i++) {
+        KeyColumn key;
+        if (!functional_key(static_cast<Node *>(list_nth(parts.keys, i)), &key))
+            return false;
+        node->keys.push_back(key);
+    }
+
+    // The columns of the input flow, unresolved.
+    List *columns = list_copy(parts.keys);
+    foreach (lc, parts.calls) {
+        auto *aggref = lfirst_node(Aggref, lc);
+        AggCall call{aggref, {}, -1, false, false, -1};
+        call.plain = aggref->aggkind == AGGKIND_NORMAL && list_length(aggref->args) <= 1;
+        if (aggref->aggkind != AGGKIND_NORMAL)
+            return not_yet(psprintf("the ordered-set aggregate %s", get_func_name(aggref->aggfnoid)));
+        ListCell *arg;
+        foreach (arg, aggref->args) {
+            call.args.push_back(list_length(columns));
+            columns = lappend(columns, lfirst_node(TargetEntry, arg)->expr);
+        }
+        if (aggref->aggfilter != nullptr) {
+            call.filter = list_length(columns);
+            columns = lappend(columns, aggref->aggfilter);
+        }
+        node->aggs.push_back(call);
+    }
+    for (Arm &arm : *arms) {
+        arm.outputs = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(columns), arm));
+        if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
+            return false;
+    }
+    if (!add_node(node, *arms))
+        return false;
+
+    Arm above = arm_over_node(static_cast<int>(view_->nodes.size()) - 1);
+    above.outputs = reinterpret_cast<List *>(replace_parts(reinterpret_cast<Node *>(targets), &parts));
+    if (having != nullptr)
+        above.quals = make_ands_implicit(reinterpret_cast<Expr *>(replace_parts(having, &parts)));
+    if (!check_tree(reinterpret_cast<Node *>(above.outputs)) || !check_tree(reinterpret_cast<Node *>(above.quals)))
+        return false;
+    arms->clear();
+    arms->push_back(above);
+    return true;
+}
+
+/// Finishes the node's input and describes its output columns and what is known about its arguments.
+bool Analyser::add_node(GroupNode *node, const Arms &arms) {
+    if (!finish(arms, &node->input))
+        return false;
+    for (int i = 0; i < node->nkeys(); i++)
+        node->columns.push_back(node->input.columns[i]);
+    for (AggCall &call : node->aggs) {
+        node->columns.push_back({call.aggref->aggtype, -1, call.aggref->aggcollid});
+        if (call.args.size() != 1)
+            continue;
+        call.not_null = true;
+        int scale = -2;
+        for (const Block *block : node->input.blocks) {
+            auto *arg = static_cast<Node *>(list_nth(block->outputs, call.args[0]));
+            const Var *var = IsA(arg, Var) ? castNode(Var, arg) : nullptr;
+            const bool column = var != nullptr && block->inputs[var->varno - 1].kind == algebra::InputKind::table;
+            int this_scale = -1;
+            if (column && var->vartype == NUMERICOID && var->vartypmod >= VARHDRSZ)
+                this_scale = numeric_scale(var->vartypmod);
+            scale = scale == -2 || scale == this_scale ? this_scale : -1;
+            const Oid relid = column ? view_->tables[block->inputs[var->varno - 1].source].relid : InvalidOid;
+            bool not_null = false;
+            if (column) {
+                HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(var->varattno));
+                not_null = HeapTupleIsValid(tuple) && reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
+                if (HeapTupleIsValid(tuple))
+                    ReleaseSysCache(tuple);
+            }
+            call.not_null = call.not_null && not_null;
+            if (not_null)
+                view_->facts.push_back({RelationRelationId, relid, var->varattno, "not-null"});
+        }
+        call.constant_scale = scale < 0 ? -1 : scale;
+    }
+    view_->nodes.push_back(node);
+    return true;
+}
+
+bool Analyser::distinct(List *targets, List *clauses, Arms *arms) {
+    auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
+    ListCell *lc;
+    foreach (lc, targets) {
+        auto *tle = lfirst_node(TargetEntry, lc);
+        if (tle->resjunk)
+            continue;
+        const SortGroupClause *found = nullptr;
+        ListCell *c;
+        foreach (c, clauses)
+            if (lfirst_node(SortGroupClause, c)->tleSortGroupRef == tle->ressortgroupref)
+                found = lfirst_node(SortGroupClause, c);
+        if (found == nullptr)
+            return not_yet("DISTINCT over some of the columns");
+        node->keys.push_back({found->eqop, exprCollation(reinterpret_cast<Node *>(tle->expr))});
+    }
+    if (!add_node(node, *arms))
+        return false;
+    Arm above = arm_over_node(static_cast<int>(view_->nodes.size()) - 1);
+    for (int i = 0; i < node->nkeys(); i++) {
+        const ColumnType &c = node->columns[i];
+        above.outputs = lappend(above.outputs, makeVar(kInputBase, i + 1, c.type, c.typmod, c.collation, 0));
+    }
+    arms->clear();
+    arms->push_back(above);
+    return true;
+}
+
+} // namespace upkeep::analysis

@@ -1,0 +1,156 @@
+#include "analysis/expressions.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "utils/regproc.h"
+}
+
+namespace upkeep::analysis {
+
+const pg::Refusal *make_refusal(const char *code, const char *what, const char *why, const char *hint) {
+    auto *r = pg::create<pg::Refusal>();
+    *r = {code, what, why, hint};
+    return r;
+}
+
+namespace {
+
+constexpr const char *kRewrite = "Rewrite the query without it, or refresh the materialized view by hand.";
+
+/// Built-in STABLE functions whose result depends on their arguments and on pinned settings only.
+constexpr std::string_view kSettingsOnly[] = {
+    "array_out", "array_to_json", "array_to_string", "bytea_out", "cash_in", "cash_out", "concat", "concat_ws",
+    "date_ge_timestamptz", "date_gt_timestamptz", "date_le_timestamptz", "date_lt_timestamptz", "date_eq_timestamptz",
+    "date_ne_timestamptz", "date_cmp_timestamptz", "date_out", "date_part", "date_trunc", "enum_out", "extract", "format",
+    "generate_series", "interval_out", "json_build_array", "json_build_object", "json_object", "jsonb_build_array",
+    "jsonb_build_object", "money", "overlaps", "plainto_tsquery", "phraseto_tsquery", "websearch_to_tsquery", "quote_literal",
+    "quote_nullable", "range_out", "record_out", "row_to_json", "text", "time", "time_out", "timetz", "timetz_out",
+    "timestamp", "timestamp_out", "timestamptz", "timestamptz_out", "date", "timestamp_ge_timestamptz",
+    "timestamp_gt_timestamptz", "timestamp_le_timestamptz", "timestamp_lt_timestamptz", "timestamp_eq_timestamptz",
+    "timestamp_ne_timestamptz", "timestamp_cmp_timestamptz", "timestamptz_ge_timestamp", "timestamptz_gt_timestamp",
+    "timestamptz_le_timestamp", "timestamptz_lt_timestamp", "timestamptz_eq_timestamp", "timestamptz_ne_timestamp",
+    "timestamptz_cmp_timestamp", "timestamptz_ge_date", "timestamptz_gt_date", "timestamptz_le_date",
+    "timestamptz_lt_date", "timestamptz_eq_date", "timestamptz_ne_date", "timestamptz_cmp_date",
+    "timestamptz_pl_interval", "timestamptz_mi_interval", "interval_pl_timestamptz", "to_char", "to_json", "to_jsonb",
+    "to_number", "to_date", "to_timestamp", "to_tsvector", "to_tsquery", "ts_headline", "float4out", "float8out",
+    "multirange_out", "timezone", "date_bin", "numeric", "cash_numeric", "int4_cash", "int8_cash", "numeric_cash",
+};
+
+bool is_settings_only(Oid function, const char *name) {
+    if (function >= FirstUnpinnedObjectId)
+        return false;
+    for (std::string_view known : kSettingsOnly)
+        if (known == name)
+            return true;
+    return false;
+}
+
+struct Walk {
+    ViewQuery *view;
+    const pg::Refusal *refusal = nullptr;
+};
+
+void add_fact(ViewQuery *view, Oid classid, Oid objid, const char *kind) {
+    for (const Reliance &f : view->facts)
+        if (f.classid == classid && f.objid == objid && strcmp(f.kind, kind) == 0)
+            return;
+    view->facts.push_back({classid, objid, 0, kind});
+}
+
+bool check_function(Oid function, void *context) {
+    auto *walk = static_cast<Walk *>(context);
+    const char *name = get_func_name(function);
+    const char volatility = func_volatile(function);
+    const char *what = psprintf("function %s", format_procedure_qualified(function));
+    if (volatility == PROVOLATILE_VOLATILE) {
+        walk->refusal = make_refusal("volatile-function", what,
+                                     psprintf("The %s is volatile: its result can change without any change of data.", what),
+                                     "Use an immutable function.");
+        return true;
+    }
+    if (volatility == PROVOLATILE_STABLE) {
+        if (function == F_NOW || function == F_STATEMENT_TIMESTAMP || function == F_TRANSACTION_TIMESTAMP) {
+            walk->refusal = make_refusal("current-time", what,
+                                         psprintf("The %s changes with the clock, without any change of data.", what),
+                                         "Filter by time in the queries that read the materialized view.");
+            return true;
+        }
+        if (!is_settings_only(function, name)) {
+            walk->refusal = make_refusal(
+                "stable-function", what,
+                psprintf("The %s is only STABLE: it may depend on more than its arguments and the settings kept at registration.", what),
+                "If its result depends on its arguments alone, use or declare an IMMUTABLE function.");
+            return true;
+        }
+        walk->view->depends_on_settings = true;
+    }
+    if (function >= FirstUnpinnedObjectId)
+        add_fact(walk->view, ProcedureRelationId, function, "function");
+    return false;
+}
+
+bool walk_expression(Node *node, void *context) {
+    auto *walk = static_cast<Walk *>(context);
+    if (node == nullptr)
+        return false;
+    check_stack_depth();
+    const char *what = nullptr;
+    switch (nodeTag(node)) {
+    case T_SQLValueFunction:
+        walk->refusal = make_refusal("current-time", "CURRENT_DATE, CURRENT_TIMESTAMP, CURRENT_USER or the like",
+                                     "Its value changes without any change of data.",
+                                     "Filter in the queries that read the materialized view.");
+        return true;
+    case T_NextValueExpr: what = "nextval()"; break;
+    case T_SubLink: what = "a subquery in an expression"; break;
+    case T_WindowFunc: what = "a window function"; break;
+    case T_GroupingFunc: what = "GROUPING()"; break;
+    case T_CurrentOfExpr: what = "CURRENT OF"; break;
+    default: break;
+    }
+    if (what != nullptr) {
+        walk->refusal = make_refusal("expression", what, psprintf("A query with %s is not maintained incrementally.", what), kRewrite);
+        return true;
+    }
+    if (check_functions_in_node(node, check_function, walk))
+        return true;
+    if (IsA(node, Var) || IsA(node, Const) || IsA(node, FuncExpr)) {
+        const Oid type = exprType(node);
+        if (type >= FirstUnpinnedObjectId && type_is_enum(type))
+            add_fact(walk->view, TypeRelationId, type, "enum");
+    }
+    return pg::walk_tree(node, walk_expression, walk);
+}
+
+/// Nodes that cannot raise by themselves; everything with functions is judged by those functions.
+bool may_fail(Node *node, void *) {
+    if (node == nullptr)
+        return false;
+    switch (nodeTag(node)) {
+    case T_Var: case T_Const: case T_Param: case T_BoolExpr: case T_NullTest: case T_BooleanTest: case T_RelabelType:
+    case T_CaseExpr: case T_CaseWhen: case T_CaseTestExpr: case T_CoalesceExpr: case T_OpExpr: case T_DistinctExpr:
+    case T_FuncExpr: case T_List: case T_ScalarArrayOpExpr: case T_NullIfExpr: case T_TargetEntry:
+        break;
+    default: return true;
+    }
+    auto leaky = [](Oid function, void *) { return !get_func_leakproof(function); };
+    if (check_functions_in_node(node, leaky, nullptr)) {
+        // Equality of a btree family is not always marked leakproof (numeric), and cannot fail all the same.
+        if (!IsA(node, OpExpr) || !op_mergejoinable(reinterpret_cast<OpExpr *>(node)->opno, exprType(static_cast<Node *>(linitial(reinterpret_cast<OpExpr *>(node)->args)))) ||
+            reinterpret_cast<OpExpr *>(node)->opno >= FirstUnpinnedObjectId)
+            return true;
+    }
+    return pg::walk_tree(node, may_fail, nullptr);
+}
+
+} // namespace
+
+const pg::Refusal *check_expression(Node *expression, ViewQuery *view) {
+    Walk walk{view};
+    walk_expression(expression, &walk);
+    return walk.refusal;
+}
+
+bool is_infallible(Node *expression) { return !may_fail(expression, nullptr); }
+
+} // namespace upkeep::analysis

@@ -1,0 +1,18 @@
+// Which scalar expressions can be maintained, and what the plan comes to rely on through them.
+#pragma once
+
+#include "analysis/view_query.hpp"
+
+namespace upkeep::analysis {
+
+/// Walks one expression tree: volatile, time-dependent and user-defined STABLE functions, subqueries and window
+/// functions are refused; the functions and enum types met become facts. Returns nullptr if all is well.
+const pg::Refusal *check_expression(Node *expression, ViewQuery *view);
+
+/// True if evaluating the expression can never raise an error (every function in it is leakproof, or it is a plain
+/// equality of columns).
+bool is_infallible(Node *expression);
+
+const pg::Refusal *make_refusal(const char *code, const char *what, const char *why, const char *hint);
+
+} // namespace upkeep::analysis

@@ -1,0 +1,85 @@
+// The walk from a Query to flows and nodes. One file per clause: from.cpp, aggregate.cpp, setop.cpp, flatten.cpp (the rest).
+#pragma once
+
+#include "analysis/expressions.hpp"
+
+extern "C" {
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
+}
+
+namespace upkeep::analysis {
+
+/// While a block is under construction its inputs are Vars with varno kInputBase + number, so that they cannot be
+/// taken for references to the range table of the query being read.
+inline constexpr int kInputBase = 30000;
+
+/// What a range table index of the query at hand stands for in one arm: an input, or the output expressions of a
+/// flattened subquery.
+struct Binding {
+    int input = -1;
+    List *columns = NIL;
+};
+
+/// A block under construction.
+struct Arm {
+    pg::Vector<algebra::Input> inputs;
+    pg::Vector<RangeTblEntry *> rtes;
+    List *quals = NIL;
+    List *outputs = NIL;
+    pg::Vector<Binding> bindings; // by range table index - 1, of the query being read
+};
+
+using Arms = pg::Vector<Arm>;
+
+class Analyser {
+  public:
+    Analyser(ViewQuery *view, Oid owner) : view_(view), owner_(owner) {}
+
+    /// The output of a query as arms. References to outer queries stay as Vars with their level lowered by one.
+    /// `ctes`: the stack of CTE lists in sight, innermost first. False: refused.
+    bool query(Query *q, List *ctes, Arms *out);
+
+    /// Arms to finished blocks.
+    bool finish(const Arms &arms, Flow *flow);
+
+    const pg::Refusal *refusal = nullptr;
+
+  private:
+    bool refuse(const char *code, const char *what, const char *why, const char *hint);
+    bool not_yet(const char *what);
+    bool check_features(const Query *q);
+    bool check_tree(Node *expression);
+    bool finish_block(const Arm &arm, Block *block);
+
+    bool from_item(Query *q, Node *item, List *ctes, Arms *arms);
+    bool range_table_entry(Query *q, int index, List *ctes, Arms *arms);
+    bool add_table(RangeTblEntry *rte, int index, Arms *arms);
+    bool check_table(Oid relid, const RangeTblEntry *rte);
+    bool add_view(RangeTblEntry *rte, int index, Arms *arms);
+    bool add_query(Query *sub, int index, List *ctes, Arms *arms);
+    bool add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms *arms);
+    bool add_rows(RangeTblEntry *rte, int index, algebra::InputKind kind, Arms *arms);
+    bool add_quals(Query *q, Node *quals, Arms *arms);
+    Node *resolve(Node *expression, const Arm &arm);
+
+    bool aggregate(Query *q, Arms *arms);
+    bool distinct(List *targets, List *clauses, Arms *arms);
+    bool add_node(GroupNode *node, const Arms &arms);
+    bool functional_key(Node *column, KeyColumn *key);
+
+    bool set_operation(Query *q, Node *tree, List *ctes, Arms *out);
+
+    ViewQuery *view_;
+    Oid owner_;
+};
+
+/// Shifts the input numbers of every resolved Var by `by`.
+Node *shift_inputs(Node *expression, int by);
+
+/// Visible (not resjunk) target expressions, in order.
+List *visible_targets(const List *target_list);
+
+} // namespace upkeep::analysis

@@ -1,0 +1,266 @@
+// FROM and WHERE: base tables, views, subqueries, CTEs, functions, VALUES and inner joins, flattened into arms.
+#include "analysis/flatten.hpp"
+#include "pg/names.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "catalog/pg_inherits.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/rls.h"
+}
+
+namespace upkeep::analysis {
+
+namespace {
+
+struct Resolution {
+    const Arm *arm;
+    const char *trouble = nullptr;
+};
+
+/// References to the current query's range table become inputs, or the expressions of flattened subqueries.
+Node *resolve_mutator(Node *node, void *context) {
+    if (node == nullptr)
+        return nullptr;
+    auto *resolution = static_cast<Resolution *>(context);
+    if (IsA(node, Var)) {
+        auto *var = castNode(Var, node);
+        if (var->varlevelsup > 0 || var->varno >= kInputBase)
+            return static_cast<Node *>(copyObjectImpl(var));
+        const Binding &binding = resolution->arm->bindings[var->varno - 1];
+        if (binding.input < 0 && binding.columns == NIL) {
+            resolution->trouble = "a reference that is not resolved";
+            return static_cast<Node *>(copyObjectImpl(var));
+        }
+        if (var->varattno == 0) {
+            resolution->trouble = "a whole-row reference";
+            return static_cast<Node *>(copyObjectImpl(var));
+        }
+        if (var->varattno < 0) {
+            resolution->trouble = "a system column";
+            return static_cast<Node *>(copyObjectImpl(var));
+        }
+        if (binding.columns != NIL)
+            return static_cast<Node *>(copyObjectImpl(list_nth(binding.columns, var->varattno - 1)));
+        auto *copy = static_cast<Var *>(copyObjectImpl(var));
+        copy->varno = kInputBase + binding.input;
+        return reinterpret_cast<Node *>(copy);
+    }
+    return pg::mutate_tree(node, resolve_mutator, context);
+}
+
+Node *shift_mutator(Node *node, void *context) {
+    if (node == nullptr)
+        return nullptr;
+    if (IsA(node, Var)) {
+        auto *copy = static_cast<Var *>(copyObjectImpl(node));
+        if (copy->varno >= kInputBase)
+            copy->varno += *static_cast<int *>(context);
+        return reinterpret_cast<Node *>(copy);
+    }
+    return pg::mutate_tree(node, shift_mutator, context);
+}
+
+} // namespace
+
+Node *shift_inputs(Node *expression, int by) { return shift_mutator(expression, &by); }
+
+Node *Analyser::resolve(Node *expression, const Arm &arm) {
+    Resolution resolution{&arm};
+    Node *result = resolve_mutator(expression, &resolution);
+    if (resolution.trouble != nullptr)
+        not_yet(resolution.trouble);
+    return result;
+}
+
+bool Analyser::add_quals(Query *q, Node *quals, Arms *arms) {
+    if (quals == nullptr)
+        return true;
+    quals = flatten_join_alias_vars(q, quals);
+    for (Arm &arm : *arms) {
+        Node *resolved = resolve(quals, arm);
+        if (refusal != nullptr || !check_tree(resolved))
+            return false;
+        // Nested ANDs are pulled apart, so that each conjunct can be judged by itself.
+        List *todo = make_ands_implicit(reinterpret_cast<Expr *>(resolved));
+        while (todo != NIL) {
+            auto *conjunct = static_cast<Node *>(linitial(todo));
+            todo = list_delete_first(todo);
+            if (is_andclause(conjunct))
+                todo = list_concat(list_copy(castNode(BoolExpr, conjunct)->args), todo);
+            else
+                arm.quals = lappend(arm.quals, conjunct);
+        }
+    }
+    return true;
+}
+
+bool Analyser::from_item(Query *q, Node *item, List *ctes, Arms *arms) {
+    check_stack_depth();
+    if (IsA(item, RangeTblRef))
+        return range_table_entry(q, castNode(RangeTblRef, item)->rtindex, ctes, arms);
+    auto *join = castNode(JoinExpr, item);
+    if (join->jointype != JOIN_INNER)
+        return not_yet("an outer join");
+    return from_item(q, join->larg, ctes, arms) && from_item(q, join->rarg, ctes, arms) && add_quals(q, join->quals, arms);
+}
+
+bool Analyser::range_table_entry(Query *q, int index, List *ctes, Arms *arms) {
+    RangeTblEntry *rte = rt_fetch(index, q->rtable);
+    if (rte->tablesample != nullptr)
+        return refuse("tablesample", "TABLESAMPLE", "A random sample is not determined by the data.", "Leave TABLESAMPLE out.");
+    switch (rte->rtekind) {
+    case RTE_RELATION:
+        return rte->relkind == RELKIND_VIEW ? add_view(rte, index, arms) : add_table(rte, index, arms);
+    case RTE_SUBQUERY: return add_query(rte->subquery, index, ctes, arms);
+    case RTE_CTE: return add_cte(q, rte, index, ctes, arms);
+    case RTE_FUNCTION: return add_rows(rte, index, algebra::InputKind::function, arms);
+    case RTE_VALUES: return add_rows(rte, index, algebra::InputKind::values, arms);
+    case RTE_TABLEFUNC: return not_yet("XMLTABLE or JSON_TABLE");
+    default: return not_yet("this kind of FROM item");
+    }
+}
+
+bool Analyser::check_table(Oid relid, const RangeTblEntry *rte) {
+    const char *name = pg::qualified_name(relid);
+    Relation rel = table_open(relid, AccessShareLock);
+    const char relkind = rel->rd_rel->relkind;
+    const char persistence = rel->rd_rel->relpersistence;
+    const bool partition = rel->rd_rel->relispartition;
+    table_close(rel, NoLock);
+    auto what = [&](const char *kind) { return psprintf("%s %s", kind, name); };
+    if (relkind == RELKIND_FOREIGN_TABLE)
+        return refuse("foreign-table", what("foreign table"), "Changes of a foreign table cannot be captured.",
+                      "Copy the data into a local table.");
+    if (relkind == RELKIND_MATVIEW)
+        return not_yet(psprintf("materialized view %s as a source", name));
+    if (relkind == RELKIND_PARTITIONED_TABLE || partition)
+        return not_yet(psprintf("partitioned table %s", name));
+    if (relkind != RELKIND_RELATION)
+        return not_yet(psprintf("relation %s", name));
+    if (persistence == RELPERSISTENCE_TEMP)
+        return refuse("temporary-table", what("temporary table"), "A temporary table vanishes with its owner's connection.",
+                      "Use a permanent table.");
+    if (persistence == RELPERSISTENCE_UNLOGGED)
+        return refuse("unlogged-table", what("unlogged table"),
+                      "An unlogged table is emptied by a crash, without any change that could be captured.",
+                      "ALTER TABLE … SET LOGGED.");
+    if (relid < FirstNormalObjectId)
+        return refuse("system-catalog", what("system catalog"), "Changes of system catalogs cannot be captured.",
+                      "Use a table of your own.");
+    if (find_inheritance_children(relid, AccessShareLock) != NIL || has_superclass(relid))
+        return not_yet(psprintf("table %s, which takes part in inheritance", name));
+    if (check_enable_rls(relid, owner_, true) == RLS_ENABLED)
+        return refuse("row-level-security", what("row-level security on table"),
+                      "The owner of the materialized view sees only some of the rows.",
+                      "Let the owner of the table own the materialized view.");
+    if (pg_class_aclcheck(relid, owner_, ACL_SELECT) != ACLCHECK_OK)
+        return refuse("no-right", what("table"), "The owner of the materialized view has no SELECT right on it.",
+                      "GRANT SELECT on the table to the owner of the materialized view.");
+    (void)rte;
+    return true;
+}
+
+bool Analyser::add_table(RangeTblEntry *rte, int index, Arms *arms) {
+    if (!check_table(rte->relid, rte))
+        return false;
+    int source = -1;
+    for (size_t i = 0; i < view_->tables.size(); i++)
+        if (view_->tables[i].relid == rte->relid)
+            source = static_cast<int>(i);
+    if (source < 0) {
+        source = static_cast<int>(view_->tables.size());
+        view_->tables.push_back({rte->relid, nullptr});
+        view_->facts.push_back({RelationRelationId, rte->relid, 0, "table"});
+    }
+    for (Arm &arm : *arms) {
+        arm.bindings[index - 1].input = static_cast<int>(arm.inputs.size());
+        arm.inputs.push_back({algebra::InputKind::table, source});
+        arm.rtes.push_back(rte);
+    }
+    return true;
+}
+
+bool Analyser::add_view(RangeTblEntry *rte, int index, Arms *arms) {
+    Relation rel = table_open(rte->relid, AccessShareLock);
+    auto *sub = static_cast<Query *>(copyObjectImpl(get_view_query(rel)));
+    table_close(rel, NoLock);
+    view_->facts.push_back({RelationRelationId, rte->relid, 0, "view"});
+    return add_query(sub, index, NIL, arms);
+}
+
+bool Analyser::add_query(Query *sub, int index, List *ctes, Arms *arms) {
+    Arms below;
+    if (!query(static_cast<Query *>(copyObjectImpl(sub)), ctes, &below))
+        return false;
+    if (arms->size() * below.size() > 64)
+        return refuse("too-many-arms", "a join of UNION ALL subqueries with more than 64 combinations",
+                      "The plan would have too many terms.", "Split the query into several materialized views.");
+    Arms combined;
+    for (const Arm &arm : *arms)
+        for (const Arm &part : below) {
+            Arm next = arm;
+            const int shift = static_cast<int>(arm.inputs.size());
+            // What the subquery took from its surroundings (LATERAL) is now a reference to this query's range table.
+            auto take = [&](Node *expression) {
+                Node *copy = static_cast<Node *>(copyObjectImpl(expression));
+                IncrementVarSublevelsUp(copy, -1, 1);
+                return resolve(shift_inputs(copy, shift), arm);
+            };
+            for (const algebra::Input &input : part.inputs)
+                next.inputs.push_back(input);
+            for (RangeTblEntry *rte : part.rtes) {
+                RangeTblEntry *copy = rte;
+                if (rte != nullptr && rte->rtekind != RTE_RELATION) {
+                    copy = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
+                    copy->functions = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(copy->functions)));
+                    copy->values_lists = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(copy->values_lists)));
+                    copy->lateral = true;
+                }
+                next.rtes.push_back(copy);
+            }
+            next.quals = list_concat(list_copy(arm.quals), reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.quals))));
+            next.bindings[index - 1].columns = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.outputs)));
+            combined.push_back(next);
+        }
+    *arms = combined;
+    return refusal == nullptr;
+}
+
+bool Analyser::add_cte(Query *, RangeTblEntry *rte, int index, List *ctes, Arms *arms) {
+    if (rte->self_reference)
+        return not_yet("WITH RECURSIVE");
+    auto *scope = static_cast<List *>(list_nth(ctes, rte->ctelevelsup));
+    List *outer = list_copy_tail(ctes, rte->ctelevelsup);
+    ListCell *lc;
+    foreach (lc, scope) {
+        auto *cte = lfirst_node(CommonTableExpr, lc);
+        if (strcmp(cte->ctename, rte->ctename) != 0)
+            continue;
+        if (rte->ctelevelsup > 0 && contain_vars_of_level(cte->ctequery, 1))
+            return not_yet("a CTE with outer references");
+        return add_query(castNode(Query, cte->ctequery), index, outer, arms);
+    }
+    return not_yet("a CTE that is not in sight");
+}
+
+bool Analyser::add_rows(RangeTblEntry *rte, int index, algebra::InputKind kind, Arms *arms) {
+    for (Arm &arm : *arms) {
+        auto *copy = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
+        copy->functions = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(copy->functions), arm));
+        copy->values_lists = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(copy->values_lists), arm));
+        ListCell *lc;
+        foreach (lc, copy->functions)
+            if (!check_tree(lfirst_node(RangeTblFunction, lc)->funcexpr))
+                return false;
+        if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(copy->values_lists)))
+            return false;
+        copy->lateral = copy->rtekind == RTE_FUNCTION || copy->lateral;
+        arm.bindings[index - 1].input = static_cast<int>(arm.inputs.size());
+        arm.inputs.push_back({kind, -1});
+        arm.rtes.push_back(copy);
+    }
+    return true;
+}
+
+} // namespace upkeep::analysis

@@ -1,0 +1,90 @@
+// What the analysis makes of a materialized view's query: flows of blocks over sources, and nodes (aggregations)
+// between them. See algebra/block.hpp for the shape; here the expressions are the server's own trees.
+#pragma once
+
+#include "algebra/block.hpp"
+#include "pg/memory.hpp"
+#include "pg/refusal.hpp"
+
+namespace upkeep::analysis {
+
+/// A base table, once however often it occurs.
+struct TableSource {
+    Oid relid;
+    Bitmapset *used; // columns that the query reads, offset by FirstLowInvalidHeapAttributeNumber
+};
+
+/// Var convention in the expressions of a block: varno = number of the input + 1, varattno = the input's column
+/// (the table's own attribute number; the node's output column; the function's or VALUES list's column).
+struct Block {
+    pg::Vector<algebra::Input> inputs;
+    pg::Vector<RangeTblEntry *> rtes; // per input: relation, function or VALUES entry (expressions resolved); NULL for a node
+    List *quals = NIL;                // conjuncts, Node *
+    pg::Vector<algebra::Qual> qual_shapes;
+    List *outputs = NIL; // Expr *
+    bool outputs_infallible = false;
+
+    algebra::Block shape() const {
+        return {{inputs.data(), inputs.size()}, {qual_shapes.data(), qual_shapes.size()}, outputs_infallible};
+    }
+};
+
+struct ColumnType {
+    Oid type;
+    int32 typmod;
+    Oid collation;
+};
+
+/// Blocks joined by UNION ALL.
+struct Flow {
+    pg::Vector<ColumnType> columns;
+    pg::Vector<Block *> blocks;
+};
+
+struct KeyColumn {
+    Oid equality; // btree equality operator
+    Oid collation;
+};
+
+/// One aggregate call over the columns of the node's input flow.
+struct AggCall {
+    Aggref *aggref; // as in the query, arguments unresolved: for names and types only
+    pg::Vector<int> args; // flow columns of the arguments
+    int filter;           // flow column, or -1
+    bool plain;           // no DISTINCT, no ORDER BY, not an ordered-set aggregate, at most one argument
+    bool not_null;        // the argument is known to be never NULL
+    int constant_scale;   // display scale of a bare numeric(p,s) column, else -1
+};
+
+/// γ: input flow columns are the keys first, then arguments and filters. Output columns: keys, then aggregates.
+struct GroupNode {
+    Flow input;
+    bool scalar = false; // an aggregate without GROUP BY: one row always
+    pg::Vector<KeyColumn> keys;
+    pg::Vector<AggCall> aggs;
+    pg::Vector<ColumnType> columns; // of the output
+
+    int nkeys() const { return static_cast<int>(keys.size()); }
+};
+
+/// A fact that the plan relies on beyond PostgreSQL's own dependencies.
+struct Reliance {
+    Oid classid;
+    Oid objid;
+    int32 subid;
+    const char *kind;
+};
+
+struct ViewQuery {
+    pg::Vector<TableSource> tables;
+    pg::Vector<GroupNode *> nodes; // in topological order
+    Flow output;
+    pg::Vector<Reliance> facts;
+    bool depends_on_settings = false; // some STABLE function of the accepted list is used
+};
+
+/// Analyses the query of a materialized view. Returns nullptr and a refusal where it cannot be kept up to date
+/// incrementally. `query` is not changed. `owner`: as whom the view is maintained (for the checks of rights).
+ViewQuery *analyse(const Query *query, Oid owner, const pg::Refusal **refusal);
+
+} // namespace upkeep::analysis
