@@ -2,7 +2,7 @@
 #include "analysis/flatten.hpp"
 
 extern "C" {
-#include "utils/numeric.h"
+#include "catalog/pg_aggregate.h"
 }
 
 namespace upkeep::analysis {

@@ -21,10 +21,10 @@ using TreeMutator = Node *(*)(Node *, void *);
 // The tree walkers took functions without a prototype before 16.
 #if PG_VERSION_NUM < 160000
 inline bool walk_tree(Node *node, TreeWalker walker, void *context) {
-    return expression_tree_walker(node, reinterpret_cast<bool (*)()>(walker), context);
+    return expression_tree_walker(node, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(walker)), context);
 }
 inline Node *mutate_tree(Node *node, TreeMutator mutator, void *context) {
-    return expression_tree_mutator(node, reinterpret_cast<Node *(*)()>(mutator), context);
+    return expression_tree_mutator(node, reinterpret_cast<Node *(*)()>(reinterpret_cast<void *>(mutator)), context);
 }
 #else
 inline bool walk_tree(Node *node, TreeWalker walker, void *context) { return expression_tree_walker(node, walker, context); }

@@ -1,0 +1,36 @@
+// From blocks and nodes to SQL text. Every relation and operator outside pg_catalog is qualified (the caller has set
+// search_path = pg_catalog, pg_temp); expressions are deparsed by the server from analysed trees, never edited as text.
+#pragma once
+
+#include "analysis/view_query.hpp"
+#include "delta/join.hpp"
+
+namespace upkeep::lower {
+
+/// One column of a block's wide row: the concatenation of the columns of all inputs that quals and outputs read.
+struct WideColumn {
+    int input;
+    AttrNumber attno;
+    analysis::ColumnType type;
+};
+
+/// The wide row of a block, in a fixed order.
+pg::Vector<WideColumn> wide_columns(const analysis::Block &block);
+
+/// Name under which the delta of a base table is known to the generated SQL: a named tuplestore with the table's own
+/// attribute numbers (columns c1, c2, …) and the weight w behind them.
+const char *delta_name(int table);
+
+/// A tuple descriptor of that form for a base table. Unused columns may be NULL in it.
+TupleDesc delta_descriptor(Oid relid);
+
+/// One term of a block's delta (changed = 0: the block over new states alone): the weights of the changed inputs in
+/// ascending order of input (bigint), then the wide row. Only conjuncts that evaluate in the term are in it.
+const char *term_sql(const analysis::Block &block, algebra::InputSet changed, const pg::Vector<WideColumn> &wide);
+
+/// Reads one group again: for a node without nodes below, `SELECT [key columns of any one row,] the wanted aggregates`
+/// over the rows whose key equals $1 … $n; bit i of `null_keys` says that key i IS NULL (its parameter is unused).
+/// `wanted`: numbers of aggregate calls; `with_keys`: a representative of the keys first.
+const char *group_sql(const analysis::GroupNode &node, std::uint64_t null_keys, std::span<const int> wanted, bool with_keys);
+
+} // namespace upkeep::lower
