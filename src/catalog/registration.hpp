@@ -12,10 +12,11 @@ struct Registration {
   Oid view;
   Mode mode;
   State state;
-  bool active;          // false: restored from a dump and not yet re-activated
+  bool active;          // false: no run-time state is stored (restored from a dump and not yet re-activated)
   const char *strategy; // "incremental", "scoped" or "rebuild"
   const char *layout;   // how the rows of this view are stored (a text that analysis computes): a plan made later must agree
-  Oid identity_index;   // of the view
+  Oid identity_index;   // of the view; follows REINDEX CONCURRENTLY; InvalidOid when there is none (any more)
+  const char *why;      // reason of a state other than active, or nullptr
 };
 
 /// Where state tables of a view are kept.
@@ -26,8 +27,13 @@ struct StateTable {
 };
 
 // --- writing (register, unregister, refresh, events). Each sends the invalidations that make every backend reload. ---
+/// Adds the registration, or changes the mode and options of an existing one. Intervals as text, nullptr for NULL.
+/// Run-time state is stored too when `r.active`.
 void insert_registration(const Registration &r, const char *max_staleness, const char *every);
+/// Stores the mode and the run-time state (removes it when not `r.active`).
 void update_registration(const Registration &r);
+/// The whole view was just computed: remembers when. Other members of the registration stay.
+void note_rebuild(Oid view);
 void delete_registration(Oid view);                 // and all that hangs on it, except state tables
 void set_sources(Oid view, const Oid *relids, Bitmapset *const *used, int n); // used: attnos offset by FirstLowInvalidHeapAttributeNumber
 void set_state_tables(Oid view, const StateTable *tables, int n);
@@ -43,7 +49,14 @@ void set_facts(Oid view, const Fact *facts, int n);
 struct Setting { const char *name; const char *value; };
 void set_settings(Oid view, const Setting *settings, int n);
 
+/// What the fact is now, for Fact::fingerprint; "gone" when the object does not exist. Kinds and their objects:
+/// not-null (pg_class, table, column), key (pg_constraint or the pg_class entry of an index), foreign-key
+/// (pg_constraint), function (pg_proc), enum (pg_type), view and table (pg_class). Raises for an unknown kind.
+const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 subid);
+pg::Vector<Fact> facts(Oid view); // as stored
+
 /// Marks a view stale with a reason (WARNING is the caller's). Written with heap access, legal in any trigger.
+/// Nothing is written for a view that is stale already (the first reason stays) or not active.
 void mark_stale(Oid view, const char *why);
 
 // --- reading: latest committed state plus our own, whatever the transaction's snapshot; results in the current context ---
@@ -63,14 +76,29 @@ struct TableEntry {
   const Bitmapset *used;  // union of used columns (offset by FirstLowInvalidHeapAttributeNumber)
 };
 /// nullptr when no active immediate view reads the table (triggers left without registration do nothing).
+/// The entry lives until the next call for the same table: copy what must outlive a statement.
 const TableEntry *find_table(Oid relid);
 /// A counter that grows with every invalidation of `view`'s registration (for program caches).
 uint64 registration_generation();
 
 /// State tables: CREATE TABLE in schema upkeep_data, owned by the extension's owner, member of the extension.
-/// `columns_sql` e.g. "k1 integer, n bigint"; returns its OID.
+/// `columns_sql` e.g. "k1 integer, n bigint" (no constraints; types qualified unless in pg_catalog); returns its OID.
+/// Fires no event trigger. The caller records it with set_state_tables.
 Oid create_state_table(Oid view, int node, const char *columns_sql);
-void drop_state_tables(Oid view);
+void drop_state_tables(Oid view); // and forgets them
 Oid extension_owner();
+
+/// While one lives, DDL is our own: the event triggers let it pass. Ends with the scope or with the (sub)transaction.
+class OwnDdl {
+public:
+  OwnDdl();
+  ~OwnDdl();
+  OwnDdl(const OwnDdl &) = delete;
+  OwnDdl &operator=(const OwnDdl &) = delete;
+
+private:
+  int outer_level_;
+};
+bool in_own_ddl();
 
 } // namespace upkeep::catalog

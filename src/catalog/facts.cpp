@@ -1,0 +1,268 @@
+// Fingerprints of what a plan relies on besides PostgreSQL's own dependencies. Each is a text that changes when the fact
+// does, and not when its object is renamed or moved to another schema. Facts are not dumped: OIDs may be part of them.
+#include "catalog/registration.hpp"
+
+extern "C" {
+#include "catalog/pg_attrdef.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_policy.h"
+#include "catalog/pg_rewrite.h"
+#include "common/hashfn.h"
+}
+
+namespace upkeep::catalog {
+
+namespace {
+
+constexpr const char *kGone = "gone";
+
+// 128 bits of a text that may be long.
+const char *digest(const StringInfoData &written) {
+    const auto *bytes = reinterpret_cast<const unsigned char *>(written.data);
+    return psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x", hash_bytes_extended(bytes, written.len, 1),
+                    hash_bytes_extended(bytes, written.len, 2));
+}
+
+// Appends an attribute of a catalog row, as text; the separator cannot be confused with contents of equal length.
+void append_attribute(StringInfo out, int cache, HeapTuple tuple, AttrNumber column, Oid type) {
+    bool isnull;
+    const Datum value = SysCacheGetAttr(cache, tuple, column, &isnull);
+    if (isnull) {
+        appendStringInfoString(out, "|-");
+        return;
+    }
+    Oid output;
+    bool varlena;
+    getTypeOutputInfo(type, &output, &varlena);
+    const char *text = OidOutputFunctionCall(output, value);
+    appendStringInfo(out, "|%d:%s", int(strlen(text)), text);
+}
+
+template <typename Body> void scan_catalog(Oid relid, Oid index, AttrNumber column, Oid key_value, Body &&body) {
+    ScanKeyData key;
+    ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(key_value));
+    const Relation relation = table_open(relid, AccessShareLock);
+    SysScanDesc scan = systable_beginscan(relation, index, true, nullptr, 1, &key);
+    for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
+        body(tuple, RelationGetDescr(relation));
+    }
+    systable_endscan(scan);
+    table_close(relation, AccessShareLock);
+}
+
+const char *not_null(Oid relid, int32 column) {
+    HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(int16(column)));
+    if (!HeapTupleIsValid(tuple)) {
+        return kGone;
+    }
+    const auto *attribute = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple));
+    const char *found = attribute->attisdropped ? kGone : attribute->attnotnull ? "not null" : "nullable";
+    ReleaseSysCache(tuple);
+    return found;
+}
+
+const char *unique_index(Oid index) {
+    HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+    if (!HeapTupleIsValid(tuple)) {
+        return kGone;
+    }
+    const auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+    StringInfoData description;
+    initStringInfo(&description);
+    appendStringInfo(&description, "index %u %d%d%d%d%d %d", form->indrelid, form->indisunique, form->indimmediate,
+                     form->indisvalid, form->indisready, form->indnullsnotdistinct, form->indnkeyatts);
+    append_attribute(&description, INDEXRELID, tuple, Anum_pg_index_indkey, INT2VECTOROID);
+    append_attribute(&description, INDEXRELID, tuple, Anum_pg_index_indclass, OIDVECTOROID);
+    append_attribute(&description, INDEXRELID, tuple, Anum_pg_index_indcollation, OIDVECTOROID);
+    append_attribute(&description, INDEXRELID, tuple, Anum_pg_index_indexprs, PG_NODE_TREEOID);
+    append_attribute(&description, INDEXRELID, tuple, Anum_pg_index_indpred, PG_NODE_TREEOID);
+    ReleaseSysCache(tuple);
+    return description.data;
+}
+
+// The modes of the triggers that enforce a foreign key.
+void append_trigger_modes(StringInfo out, Oid relid, Oid constraint) {
+    scan_catalog(TriggerRelationId, TriggerRelidNameIndexId, Anum_pg_trigger_tgrelid, relid,
+                 [&](HeapTuple tuple, TupleDesc) {
+                     const auto *trigger = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
+                     if (trigger->tgconstraint == constraint) {
+                         appendStringInfo(out, "|%c", trigger->tgenabled);
+                     }
+                 });
+}
+
+const char *constraint_fact(Oid oid) {
+    HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
+    if (!HeapTupleIsValid(tuple)) {
+        return kGone;
+    }
+    const auto *form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
+    StringInfoData description;
+    initStringInfo(&description);
+    appendStringInfo(&description, "constraint %c %u %u %d%d%d %c%c%c", form->contype, form->conrelid, form->confrelid,
+                     form->convalidated, form->condeferrable, form->condeferred, form->confupdtype, form->confdeltype,
+                     form->confmatchtype);
+    append_attribute(&description, CONSTROID, tuple, Anum_pg_constraint_conkey, INT2ARRAYOID);
+    append_attribute(&description, CONSTROID, tuple, Anum_pg_constraint_confkey, INT2ARRAYOID);
+    if (form->contype == CONSTRAINT_FOREIGN) {
+        append_trigger_modes(&description, form->conrelid, oid);
+        append_trigger_modes(&description, form->confrelid, oid);
+    } else if (OidIsValid(form->conindid)) {
+        appendStringInfo(&description, " %s", unique_index(form->conindid));
+    }
+    ReleaseSysCache(tuple);
+    return description.data;
+}
+
+const char *function(Oid oid) {
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
+    if (!HeapTupleIsValid(tuple)) {
+        return kGone;
+    }
+    const auto *form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
+    StringInfoData description;
+    initStringInfo(&description);
+    appendStringInfo(&description, "%u %c %c %d%d%d %u", form->prolang, form->prokind, form->provolatile, form->proisstrict,
+                     form->prosecdef, form->proretset, form->prorettype);
+    append_attribute(&description, PROCOID, tuple, Anum_pg_proc_prosrc, TEXTOID);
+    append_attribute(&description, PROCOID, tuple, Anum_pg_proc_probin, TEXTOID);
+    append_attribute(&description, PROCOID, tuple, Anum_pg_proc_prosqlbody, PG_NODE_TREEOID);
+    append_attribute(&description, PROCOID, tuple, Anum_pg_proc_proconfig, TEXTARRAYOID);
+    append_attribute(&description, PROCOID, tuple, Anum_pg_proc_proargdefaults, PG_NODE_TREEOID);
+    const char *found = psprintf("%c %s", form->provolatile, digest(description));
+    ReleaseSysCache(tuple);
+    return found;
+}
+
+// The labels in their order.
+const char *enum_labels(Oid type) {
+    if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type))) {
+        return kGone;
+    }
+    StringInfoData description;
+    initStringInfo(&description);
+    scan_catalog(EnumRelationId, EnumTypIdSortOrderIndexId, Anum_pg_enum_enumtypid, type,
+                 [&](HeapTuple tuple, TupleDesc) {
+                     const char *label = NameStr(reinterpret_cast<Form_pg_enum>(GETSTRUCT(tuple))->enumlabel);
+                     appendStringInfo(&description, "%d:%s|", int(strlen(label)), label);
+                 });
+    return digest(description);
+}
+
+// The stored rule, not its text: renaming something below the view changes the text alone.
+const char *view_definition(Oid view) {
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
+    if (!HeapTupleIsValid(tuple)) {
+        return kGone;
+    }
+    StringInfoData description;
+    initStringInfo(&description);
+    const auto *form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+    appendStringInfo(&description, "%c %u", form->relkind, form->relowner);
+    append_attribute(&description, RELOID, tuple, Anum_pg_class_reloptions, TEXTARRAYOID);
+    ReleaseSysCache(tuple);
+    scan_catalog(RewriteRelationId, RewriteRelRulenameIndexId, Anum_pg_rewrite_ev_class, view,
+                 [&](HeapTuple rule, TupleDesc desc) {
+                     bool isnull;
+                     if (reinterpret_cast<Form_pg_rewrite>(GETSTRUCT(rule))->ev_type != '0' + CMD_SELECT) {
+                         return;
+                     }
+                     const Datum action = heap_getattr(rule, Anum_pg_rewrite_ev_action, desc, &isnull);
+                     appendStringInfoString(&description, isnull ? "" : TextDatumGetCString(action));
+                 });
+    return digest(description);
+}
+
+void append_policies(StringInfo out, Oid relid) {
+    scan_catalog(PolicyRelationId, PolicyPolrelidPolnameIndexId, Anum_pg_policy_polrelid, relid,
+                 [&](HeapTuple tuple, TupleDesc desc) {
+                     const auto *policy = reinterpret_cast<Form_pg_policy>(GETSTRUCT(tuple));
+                     bool isnull;
+                     appendStringInfo(out, "|%c%d", policy->polcmd, policy->polpermissive);
+                     const Datum qual = heap_getattr(tuple, Anum_pg_policy_polqual, desc, &isnull);
+                     appendStringInfoString(out, isnull ? "-" : TextDatumGetCString(qual));
+                     const Datum roles = heap_getattr(tuple, Anum_pg_policy_polroles, desc, &isnull);
+                     Datum *oids;
+                     int n;
+                     deconstruct_array(DatumGetArrayTypeP(roles), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &oids,
+                                       nullptr, &n);
+                     for (int i = 0; i < n; i++) {
+                         appendStringInfo(out, " %u", DatumGetObjectId(oids[i]));
+                     }
+                 });
+}
+
+// Expressions of generated columns: since PostgreSQL 17 they can change, and the contents with them, without any DML.
+void append_generated_columns(StringInfo out, Oid relid) {
+    scan_catalog(AttrDefaultRelationId, AttrDefaultIndexId, Anum_pg_attrdef_adrelid, relid,
+                 [&](HeapTuple tuple, TupleDesc desc) {
+                     const auto *form = reinterpret_cast<Form_pg_attrdef>(GETSTRUCT(tuple));
+                     if (get_attgenerated(relid, form->adnum) == '\0') {
+                         return;
+                     }
+                     bool isnull;
+                     const Datum expression = heap_getattr(tuple, Anum_pg_attrdef_adbin, desc, &isnull);
+                     appendStringInfo(out, "|%d %s", form->adnum, isnull ? "" : TextDatumGetCString(expression));
+                 });
+}
+
+// What decides whether DML on the table is captured and which of its rows its readers see.
+const char *table(Oid relid) {
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+    if (!HeapTupleIsValid(tuple)) {
+        return kGone;
+    }
+    const auto *form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+    StringInfoData description;
+    initStringInfo(&description);
+    append_generated_columns(&description, relid);
+    if (form->relrowsecurity) {
+        append_policies(&description, relid);
+    }
+    if (form->relhassubclass) {
+        ListCell *cell;
+        foreach (cell, find_inheritance_children(relid, NoLock)) {
+            appendStringInfo(&description, "|child %u", lfirst_oid(cell));
+        }
+    }
+    scan_catalog(InheritsRelationId, InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, relid,
+                 [&](HeapTuple parent, TupleDesc) {
+                     appendStringInfo(&description, "|parent %u",
+                                      reinterpret_cast<Form_pg_inherits>(GETSTRUCT(parent))->inhparent);
+                 });
+    const char *found = psprintf("%c%c%c%c%c %s", form->relkind, form->relpersistence, form->relispartition ? 'p' : '-',
+                                 form->relrowsecurity ? 'r' : '-', form->relforcerowsecurity ? 'f' : '-',
+                                 description.len > 0 ? digest(description) : "");
+    ReleaseSysCache(tuple);
+    return found;
+}
+
+} // namespace
+
+const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 subid) {
+    const std::string_view name = kind;
+    if (name == "not-null") {
+        return not_null(objid, subid);
+    }
+    if (name == "key" || name == "foreign-key") {
+        return classid == ConstraintRelationId ? constraint_fact(objid) : unique_index(objid);
+    }
+    if (name == "function") {
+        return function(objid);
+    }
+    if (name == "enum") {
+        return enum_labels(objid);
+    }
+    if (name == "view") {
+        return view_definition(objid);
+    }
+    if (name == "table") {
+        return table(objid);
+    }
+    elog(ERROR, "unknown kind of fact \"%s\"", kind);
+    return nullptr;
+}
+
+} // namespace upkeep::catalog

@@ -1,0 +1,168 @@
+#include "catalog/tables.hpp"
+
+extern "C" {
+#include "access/heaptoast.h"
+#include "access/skey.h"
+}
+
+namespace upkeep::catalog {
+
+namespace {
+
+const char *table_name(Table table) {
+    switch (table) {
+    case Table::registration:
+        return "registration";
+    case Table::activity:
+        return "activity";
+    case Table::source:
+        return "source";
+    case Table::state_table:
+        return "state_table";
+    case Table::fact:
+        return "fact";
+    case Table::setting:
+        return "setting";
+    }
+    return nullptr;
+}
+
+// nullptr where the extension does not exist: a schema and a table of these names may be anybody's then.
+Relation find_table_relation(Table table, LOCKMODE lock) {
+    const Oid extension = find_extension();
+    if (!OidIsValid(extension)) {
+        return nullptr;
+    }
+    const Oid schema = get_namespace_oid("upkeep", true);
+    const Oid relid = OidIsValid(schema) ? get_relname_relid(table_name(table), schema) : InvalidOid;
+    if (!OidIsValid(relid) || getExtensionOfObject(RelationRelationId, relid) != extension) {
+        return nullptr;
+    }
+    return try_relation_open(relid, lock);
+}
+
+Relation require_table_relation(Table table) {
+    const Relation relation = find_table_relation(table, RowExclusiveLock);
+    if (!relation) {
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("extension \"upkeep\" does not exist")));
+    }
+    return relation;
+}
+
+// An index that begins with the column, or InvalidOid.
+Oid find_index_on(Relation relation, AttrNumber column) {
+    Oid found = InvalidOid;
+    List *indexes = RelationGetIndexList(relation);
+    ListCell *cell;
+    foreach (cell, indexes) {
+        const Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+        if (index->rd_index->indkey.values[0] == column) {
+            found = RelationGetRelid(index);
+        }
+        index_close(index, AccessShareLock);
+        if (OidIsValid(found)) {
+            break;
+        }
+    }
+    list_free(indexes);
+    return found;
+}
+
+Row copy_row(HeapTuple tuple, TupleDesc desc) {
+    Row row;
+    HeapTuple copy = HeapTupleHasExternal(tuple) ? toast_flatten_tuple(tuple, desc) : heap_copytuple(tuple);
+    row.tid = tuple->t_self;
+    heap_deform_tuple(copy, desc, row.values, row.nulls);
+    return row;
+}
+
+// heap_form_tuple does not write to its arguments.
+HeapTuple form_tuple(Relation relation, const Row &row) {
+    return heap_form_tuple(RelationGetDescr(relation), const_cast<Datum *>(row.values), const_cast<bool *>(row.nulls));
+}
+
+// Locks the newest version of a row against other writers, and says where it is.
+bool lock_newest(Relation relation, ItemPointer tid) {
+    const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    TupleTableSlot *slot = table_slot_create(relation, nullptr);
+    TM_FailureData failure;
+    const TM_Result result = table_tuple_lock(relation, tid, snapshot, slot, GetCurrentCommandId(true),
+                                              LockTupleExclusive, LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+                                              &failure);
+    if (result == TM_Ok) {
+        *tid = slot->tts_tid;
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    UnregisterSnapshot(snapshot);
+    return result == TM_Ok;
+}
+
+} // namespace
+
+Oid find_extension() { return get_extension_oid("upkeep", true); }
+
+pg::Vector<Row> read_rows(Table table, AttrNumber column, Oid key) {
+    pg::Vector<Row> rows;
+    const Relation relation = find_table_relation(table, AccessShareLock);
+    if (!relation) {
+        return rows;
+    }
+    ScanKeyData scan_key;
+    Oid index = InvalidOid;
+    if (column != 0) {
+        ScanKeyInit(&scan_key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(key));
+        index = find_index_on(relation, column);
+    }
+    const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    SysScanDesc scan = systable_beginscan(relation, index, OidIsValid(index), snapshot, column != 0 ? 1 : 0, &scan_key);
+    for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
+        rows.push_back(copy_row(tuple, RelationGetDescr(relation)));
+    }
+    systable_endscan(scan);
+    UnregisterSnapshot(snapshot);
+    relation_close(relation, AccessShareLock);
+    return rows;
+}
+
+void add_row(Table table, const Row &row) {
+    const Relation relation = require_table_relation(table);
+    HeapTuple tuple = form_tuple(relation, row);
+    CatalogTupleInsert(relation, tuple);
+    heap_freetuple(tuple);
+    relation_close(relation, NoLock);
+    CommandCounterIncrement();
+}
+
+bool change_row(Table table, const Row &row) {
+    const Relation relation = require_table_relation(table);
+    ItemPointerData tid = row.tid;
+    const bool found = lock_newest(relation, &tid);
+    if (found) {
+        HeapTuple tuple = form_tuple(relation, row);
+        CatalogTupleUpdate(relation, &tid, tuple);
+        heap_freetuple(tuple);
+    }
+    relation_close(relation, NoLock);
+    CommandCounterIncrement();
+    return found;
+}
+
+bool remove_row(Table table, const Row &row) {
+    const Relation relation = require_table_relation(table);
+    ItemPointerData tid = row.tid;
+    const bool found = lock_newest(relation, &tid);
+    if (found) {
+        CatalogTupleDelete(relation, &tid);
+    }
+    relation_close(relation, NoLock);
+    CommandCounterIncrement();
+    return found;
+}
+
+void remove_rows(Table table, Oid view) {
+    for (const Row &row : read_rows(table, kView, view)) {
+        remove_row(table, row);
+    }
+}
+
+} // namespace upkeep::catalog
