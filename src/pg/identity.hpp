@@ -7,21 +7,21 @@ namespace upkeep::pg {
 /// Runs a scope as `user` with search_path = pg_catalog, pg_temp. `flags`: SECURITY_RESTRICTED_OPERATION where code of
 /// a user may run, SECURITY_LOCAL_USERID_CHANGE where only our own does. The scope's end restores both; so does the
 /// abort of the (sub)transaction.
-class RunAs {
+class ActAs {
   public:
-    RunAs(Oid user, int flags) {
+    ActAs(Oid user, int flags) {
         GetUserIdAndSecContext(&user_, &context_);
         SetUserIdAndSecContext(user, context_ | flags);
         nest_level_ = NewGUCNestLevel();
         set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
                           false);
     }
-    ~RunAs() {
+    ~ActAs() {
         AtEOXact_GUC(false, nest_level_);
         SetUserIdAndSecContext(user_, context_);
     }
-    RunAs(const RunAs &) = delete;
-    RunAs &operator=(const RunAs &) = delete;
+    ActAs(const ActAs &) = delete;
+    ActAs &operator=(const ActAs &) = delete;
 
   private:
     Oid user_;
