@@ -27,6 +27,7 @@ enum class AggKind : uint8 {
 };
 
 /// One aggregate call, as analysis found it. Trivially copyable; lives in the view program's memory context.
+/// Analysis sets kind, aggfnoid, the types, the typmod and the collations; prepare_aggregate derives the rest.
 struct AggSpec {
   AggKind kind;
   Oid aggfnoid;
@@ -48,16 +49,20 @@ struct StateColumn {
 
 inline constexpr int kMaxStateColumns = 8;
 
-/// Which aggregate this call is; AggKind::recompute when there is no invertible state for it.
-AggKind classify_aggregate(Oid aggfnoid, bool has_distinct_or_order);
+/// Which aggregate this call is; AggKind::recompute when there is no invertible state for it. DISTINCT makes a call
+/// recompute unless it changes nothing (min, max, bool_and, bool_or). An ORDER BY inside the call is of no interest:
+/// no invertible kind depends on the order of its arguments.
+AggKind classify_aggregate(Oid aggfnoid, bool has_distinct);
 
-/// Fills the derived members (compare, type lengths). Memory: current context.
+/// Fills the derived members (compare, type lengths, constant_scale). Memory: current context. Must come before any
+/// other function on the call.
 void prepare_aggregate(AggSpec *spec);
 
 /// The stored state columns of a call: number, names (suffixes) and types. At most kMaxStateColumns.
 int state_columns(const AggSpec &spec, StateColumn out[kMaxStateColumns]);
 
-struct AggDelta; // opaque; size by aggregate_delta_size, zero-initialised by init
+/// Opaque: aggregate_delta_size bytes (a multiple of MAXALIGN), initialized by init_delta. It may be moved by memcpy.
+struct AggDelta;
 Size aggregate_delta_size(const AggSpec &spec);
 void init_delta(const AggSpec &spec, AggDelta *delta);
 
@@ -68,14 +73,17 @@ void fold(const AggSpec &spec, AggDelta *delta, Datum value, bool isnull, int64 
 enum class Merge : uint8 {
   done,
   read_again, // the new state cannot be derived (removed extreme, lost representative, ...): the caller recomputes the group
+  inconsistent, // the change takes out what the state does not have: the view is not what it should be (new state not set)
 };
 
-/// old state (nullptr: the group did not exist) + delta -> new state, in the current memory context.
+/// old state (nullptr: the group did not exist) + delta -> new state, in the current memory context (nothing in it
+/// points into the old state or the delta). The delta is unchanged: it can be merged again, into another version.
 /// Raises what PostgreSQL would raise (e.g. bigint out of range), never anything for values that can still cancel.
 Merge merge(const AggSpec &spec, const Datum *old_values, const bool *old_nulls, const AggDelta *delta,
             Datum *new_values, bool *new_nulls);
 
 /// The value that PostgreSQL's own aggregate would return for this state (text-identical where PostgreSQL determines it).
+/// Raises 22003 where a float result overflows.
 Datum result(const AggSpec &spec, const Datum *values, const bool *nulls, bool *isnull);
 
 /// For min, max and recompute: the state that holds `value` as read again from the base tables.

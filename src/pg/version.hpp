@@ -34,3 +34,12 @@ inline Node *mutate_tree(Node *node, TreeMutator mutator, void *context) {
 #endif
 
 } // namespace upkeep::pg
+
+// Intervals are all finite before 17.
+#if PG_VERSION_NUM < 170000
+#define INTERVAL_IS_NOBEGIN(i) (static_cast<void>(i), false)
+#define INTERVAL_IS_NOEND(i) (static_cast<void>(i), false)
+#define INTERVAL_NOBEGIN(i) static_cast<void>(i)
+#define INTERVAL_NOEND(i) static_cast<void>(i)
+#define INTERVAL_NOT_FINITE(i) (static_cast<void>(i), false)
+#endif
