@@ -1,6 +1,8 @@
 // The module: the magic block and what is set up when the library is loaded.
 
+#include "observe/counters.hpp"
 #include "pg/entry.hpp"
+#include "settings.hpp"
 
 extern "C" {
 
@@ -9,6 +11,9 @@ PG_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void) {
-    upkeep::pg::guard([] {});
+    upkeep::pg::guard([] {
+        upkeep::settings::define();
+        upkeep::observe::install();
+    });
 }
 }
