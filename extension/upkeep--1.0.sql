@@ -121,3 +121,14 @@ COMMENT ON COLUMN upkeep.views.state_size IS 'bytes of state kept beside the vie
 
 REVOKE ALL ON upkeep.views FROM PUBLIC;
 GRANT SELECT ON upkeep.views TO PUBLIC;
+
+-- What identity indexes hold. Everybody may call them: index expressions run with the rights of whoever writes.
+CREATE FUNCTION upkeep.key_hash(VARIADIC "any") RETURNS bigint
+  LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'upkeep_key_hash';
+COMMENT ON FUNCTION upkeep.key_hash(VARIADIC "any") IS
+  'hash of a key by the hash functions of its types'' default equality: equal keys have equal hashes, NULLs included';
+
+CREATE FUNCTION upkeep.image_hash(VARIADIC "any") RETURNS bigint
+  LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'upkeep_image_hash';
+COMMENT ON FUNCTION upkeep.image_hash(VARIADIC "any") IS
+  'hash of the stored bits of a row, detoasted, of any types';

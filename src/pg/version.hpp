@@ -33,6 +33,64 @@ inline Node *mutate_tree(Node *node, TreeMutator mutator, void *context) {
 }
 #endif
 
+// 16: table_tuple_update says which indexes need an entry, and ExecInsertIndexTuples takes that.
+#if PG_VERSION_NUM < 160000
+enum TU_UpdateIndexes { TU_None, TU_All, TU_Summarizing };
+
+inline TM_Result update_tuple(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot,
+                              Snapshot crosscheck, bool wait, TM_FailureData *tmfd, LockTupleMode *lockmode,
+                              TU_UpdateIndexes *update_indexes) {
+    bool all = false;
+    TM_Result result = table_tuple_update(rel, otid, slot, cid, snapshot, crosscheck, wait, tmfd, lockmode, &all);
+    *update_indexes = all ? TU_All : TU_None;
+    return result;
+}
+
+inline List *insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot, EState *estate, bool update, bool no_dup_err,
+                                 bool *conflict, List *arbiters, bool) {
+    return ExecInsertIndexTuples(info, slot, estate, update, no_dup_err, conflict, arbiters);
+}
+#else
+using ::TU_All;
+using ::TU_None;
+using ::TU_Summarizing;
+using ::TU_UpdateIndexes;
+
+inline TM_Result update_tuple(Relation rel, ItemPointer otid, TupleTableSlot *slot, CommandId cid, Snapshot snapshot,
+                              Snapshot crosscheck, bool wait, TM_FailureData *tmfd, LockTupleMode *lockmode,
+                              TU_UpdateIndexes *update_indexes) {
+    return table_tuple_update(rel, otid, slot, cid, snapshot, crosscheck, wait, tmfd, lockmode, update_indexes);
+}
+
+inline List *insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot, EState *estate, bool update, bool no_dup_err,
+                                 bool *conflict, List *arbiters, bool only_summarizing) {
+    return ExecInsertIndexTuples(info, slot, estate, update, no_dup_err, conflict, arbiters, only_summarizing);
+}
+#endif
+
+// 18: an index scan can count for EXPLAIN, and a row can be excepted from its own constraint check.
+#if PG_VERSION_NUM < 180000
+inline IndexScanDesc begin_index_scan(Relation heap, Relation index, Snapshot snapshot, int nkeys) {
+    return index_beginscan(heap, index, snapshot, nkeys, 0);
+}
+
+inline bool check_index_constraints(ResultRelInfo *info, TupleTableSlot *slot, EState *estate, ItemPointer conflict,
+                                    List *arbiters) {
+    return ExecCheckIndexConstraints(info, slot, estate, conflict, arbiters);
+}
+#else
+inline IndexScanDesc begin_index_scan(Relation heap, Relation index, Snapshot snapshot, int nkeys) {
+    return index_beginscan(heap, index, snapshot, nullptr, nkeys, 0);
+}
+
+inline bool check_index_constraints(ResultRelInfo *info, TupleTableSlot *slot, EState *estate, ItemPointer conflict,
+                                    List *arbiters) {
+    ItemPointerData none;
+    ItemPointerSetInvalid(&none);
+    return ExecCheckIndexConstraints(info, slot, estate, conflict, &none, arbiters);
+}
+#endif
+
 } // namespace upkeep::pg
 
 // Intervals are all finite before 17.
