@@ -206,7 +206,7 @@ class Display:
             rows.append([view, duration((costs[view] - self.before[view]) / changes),
                          duration(self.inspector.refreshed.get(view)),
                          f"✓ {now - seen:.0f} s ago" if seen else ""])
-        return table(["view", "upkeep per change", "a REFRESH just now", "verified"], rows)
+        return table(["view", "added to a change", "a REFRESH now", "verified"], rows)
 
 
 def stream_with(cursor):
@@ -238,18 +238,19 @@ def conclude(connection, without, stream, costs):
             cursor.execute("SELECT strategy FROM upkeep.views WHERE view = %s::regclass", (view,))
             strategy = cursor.fetchone()[0]
             added = costs[view] / changes
-            rows.append([view, strategy, number(value(cursor, f"SELECT count(*) FROM {view}")), number(changes),
-                         duration(added), duration(refresh), number(refresh / max(added, 1e-9)), "✓"])
-        for line in table(["view", "strategy", "rows", "changes", "upkeep per change", "REFRESH", "times cheaper", "verify"],
-                          rows, left=2):
+            rows.append([view, strategy, number(value(cursor, f"SELECT count(*) FROM {view}")), duration(added),
+                         duration(refresh), number(refresh / max(added, 1e-9)), "✓"])
+        say(f"What each view added to each of the {number(changes)} changes, and what one REFRESH of it takes:")
+        say()
+        for line in table(["view", "strategy", "rows", "a change", "REFRESH", "ratio", "verify"], rows, left=2):
             say(line)
         say()
         show_worst(cursor)
     added = sum(costs.values()) / changes
-    say(f"A change took {duration(without.seconds_per_change())} while the views were left to go stale and "
-        f"{duration(stream.seconds_per_change())} with all {len(VIEWS)} right after every statement,")
-    say(f"where refreshing them once takes {duration(refresh_total)}, "
-        f"as long as upkeep needs for {number(refresh_total / max(added, 1e-9))} changes.")
+    say(f"A change took {duration(without.seconds_per_change())} while the views went stale, "
+        f"{duration(stream.seconds_per_change())} with all {len(VIEWS)} right after every statement;")
+    say(f"one REFRESH of them takes {duration(refresh_total)}, "
+        f"in which upkeep keeps up with {number(refresh_total / max(added, 1e-9))} changes.")
 
 
 def show_worst(cursor):
@@ -296,7 +297,7 @@ def main():
     except (Broken, psycopg2.Error) as error:
         print(f"\ndemo: {error}", file=sys.stderr)
         return 1
-    say(f"(The demo took {time.monotonic() - began:.0f} s; its server and its data are gone.)")
+    say(f"(All this took {time.monotonic() - began:.0f} s; the demo's server is removed again.)")
     return 0
 
 
