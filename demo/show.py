@@ -92,9 +92,11 @@ def create_views(cursor):
 def watch_until_done(stream, show):
     while stream.is_running():
         time.sleep(1)
+        if stream.has_failed():
+            break
         show()
     if stream.has_failed():
-        raise Broken("a connection of the stream failed")
+        raise Broken("the stream was broken off")
 
 
 def stream_without(cursor):
