@@ -1,17 +1,28 @@
 \echo Use "CREATE EXTENSION upkeep" to load this file. \quit
 
 -- Relations --------------------------------------------------------------------------------------------------------
--- What the user asked for is dumped (registration); what upkeep keeps at run time is not, so that a restored view is
--- recognized as not yet active.
+-- What the user asked for is dumped (registration_by_name); what upkeep keeps at run time is not, so that a restored view
+-- is recognized as not yet active. A regclass column could not be dumped: pg_dump creates some materialized views after
+-- the data (those with GROUP BY a primary key), and the restore of all registrations would fail for one of them.
 
 CREATE TABLE upkeep.registration (
     view regclass PRIMARY KEY,
     mode text NOT NULL CHECK (mode IN ('immediate', 'manual')),
     max_staleness interval,
-    every interval
+    every interval,
+    name text NOT NULL
 );
 COMMENT ON TABLE upkeep.registration IS 'registered materialized views and their options, as register() was given them';
-SELECT pg_catalog.pg_extension_config_dump('upkeep.registration', '');
+
+CREATE TABLE upkeep.registration_by_name (
+    name text PRIMARY KEY,
+    mode text NOT NULL CHECK (mode IN ('immediate', 'manual')),
+    max_staleness interval,
+    every interval
+);
+COMMENT ON TABLE upkeep.registration_by_name IS
+    'the same by qualified name, for pg_dump; a view that is here alone was restored and waits for its REFRESH';
+SELECT pg_catalog.pg_extension_config_dump('upkeep.registration_by_name', '');
 
 CREATE TABLE upkeep.activity (
     view oid PRIMARY KEY,
@@ -62,10 +73,10 @@ CREATE TABLE upkeep.setting (
 );
 COMMENT ON TABLE upkeep.setting IS 'settings that a view''s contents depend on, as they were at registration';
 
-REVOKE ALL ON upkeep.registration, upkeep.activity, upkeep.source, upkeep.state_table, upkeep.fact, upkeep.setting
-    FROM PUBLIC;
+REVOKE ALL ON upkeep.registration, upkeep.registration_by_name, upkeep.activity, upkeep.source, upkeep.state_table,
+    upkeep.fact, upkeep.setting FROM PUBLIC;
 -- pg_dump reads it, whoever runs it.
-GRANT SELECT ON upkeep.registration TO PUBLIC;
+GRANT SELECT ON upkeep.registration_by_name TO PUBLIC;
 
 CREATE SCHEMA upkeep_data;
 REVOKE ALL ON SCHEMA upkeep_data FROM PUBLIC;
@@ -91,6 +102,24 @@ CREATE TYPE upkeep.explanation AS (
 COMMENT ON TYPE upkeep.explanation IS
     'a step of a maintenance plan (the first six columns) or a reason for a refusal (the last four)';
 
+CREATE FUNCTION upkeep.stat(OUT view oid, OUT calls bigint, OUT rows_in bigint, OUT rows_changed bigint,
+                            OUT total_time double precision, OUT mean_time double precision,
+                            OUT max_time double precision, OUT rebuilds bigint, OUT waits bigint)
+RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_stat';
+COMMENT ON FUNCTION upkeep.stat() IS
+    'counters of the registered views in shared memory; NULL unless upkeep is in shared_preload_libraries';
+
+-- What identity indexes hold. Everybody may call them: index expressions run with the rights of whoever writes.
+CREATE FUNCTION upkeep.key_hash(VARIADIC "any") RETURNS bigint
+  LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'upkeep_key_hash';
+COMMENT ON FUNCTION upkeep.key_hash(VARIADIC "any") IS
+  'hash of a key by the hash functions of its types'' default equality: equal keys have equal hashes, NULLs included';
+
+CREATE FUNCTION upkeep.image_hash(VARIADIC "any") RETURNS bigint
+  LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'upkeep_image_hash';
+COMMENT ON FUNCTION upkeep.image_hash(VARIADIC "any") IS
+  'hash of the stored bits of a row, detoasted, of any types';
+
 -- Views ------------------------------------------------------------------------------------------------------------
 
 CREATE VIEW upkeep.views AS
@@ -106,7 +135,14 @@ SELECT r.view,
        a.last_rebuild AS last_maintenance,
        (SELECT coalesce(sum(pg_catalog.pg_total_relation_size(t.relation)), 0)::bigint
         FROM upkeep.state_table t WHERE t.view = r.view) AS state_size
-FROM upkeep.registration r
+FROM (SELECT view, mode FROM upkeep.registration
+      UNION ALL
+      SELECT c.oid, n.mode
+      FROM upkeep.registration_by_name n
+          JOIN pg_catalog.pg_class c ON c.relkind = 'm'
+          JOIN pg_catalog.pg_namespace s
+              ON s.oid = c.relnamespace AND pg_catalog.format('%I.%I', s.nspname, c.relname) = n.name
+      WHERE NOT EXISTS (SELECT FROM upkeep.registration r WHERE r.name = n.name)) r
     LEFT JOIN upkeep.activity a ON a.view = r.view;
 COMMENT ON VIEW upkeep.views IS 'registered materialized views and how up to date they are';
 COMMENT ON COLUMN upkeep.views.view IS 'the materialized view';
@@ -119,16 +155,21 @@ COMMENT ON COLUMN upkeep.views.pending IS 'captured change rows that are not yet
 COMMENT ON COLUMN upkeep.views.last_maintenance IS 'when the whole view was last computed';
 COMMENT ON COLUMN upkeep.views.state_size IS 'bytes of state kept beside the view''s own rows';
 
-REVOKE ALL ON upkeep.views FROM PUBLIC;
-GRANT SELECT ON upkeep.views TO PUBLIC;
+CREATE VIEW upkeep.stat_views AS
+SELECT s.view::regclass AS view, s.calls, s.rows_in, s.rows_changed, s.total_time, s.mean_time, s.max_time, s.rebuilds,
+       s.waits
+FROM upkeep.stat() s;
+COMMENT ON VIEW upkeep.stat_views IS
+    'what maintenance has done since the server started; NULL unless upkeep is in shared_preload_libraries';
+COMMENT ON COLUMN upkeep.stat_views.view IS 'the materialized view';
+COMMENT ON COLUMN upkeep.stat_views.calls IS 'maintenance runs';
+COMMENT ON COLUMN upkeep.stat_views.rows_in IS 'changed rows of base tables that the runs consumed';
+COMMENT ON COLUMN upkeep.stat_views.rows_changed IS 'rows of the view inserted, updated and deleted';
+COMMENT ON COLUMN upkeep.stat_views.total_time IS 'time spent, in milliseconds';
+COMMENT ON COLUMN upkeep.stat_views.mean_time IS 'time per run, in milliseconds';
+COMMENT ON COLUMN upkeep.stat_views.max_time IS 'time of the longest run, in milliseconds';
+COMMENT ON COLUMN upkeep.stat_views.rebuilds IS 'rebuilds by difference';
+COMMENT ON COLUMN upkeep.stat_views.waits IS 'runs that waited for another transaction''s lock';
 
--- What identity indexes hold. Everybody may call them: index expressions run with the rights of whoever writes.
-CREATE FUNCTION upkeep.key_hash(VARIADIC "any") RETURNS bigint
-  LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'upkeep_key_hash';
-COMMENT ON FUNCTION upkeep.key_hash(VARIADIC "any") IS
-  'hash of a key by the hash functions of its types'' default equality: equal keys have equal hashes, NULLs included';
-
-CREATE FUNCTION upkeep.image_hash(VARIADIC "any") RETURNS bigint
-  LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'upkeep_image_hash';
-COMMENT ON FUNCTION upkeep.image_hash(VARIADIC "any") IS
-  'hash of the stored bits of a row, detoasted, of any types';
+REVOKE ALL ON upkeep.views, upkeep.stat_views FROM PUBLIC;
+GRANT SELECT ON upkeep.views, upkeep.stat_views TO PUBLIC;

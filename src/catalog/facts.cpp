@@ -3,6 +3,7 @@
 #include "catalog/registration.hpp"
 
 extern "C" {
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_enum.h"
@@ -116,6 +117,24 @@ const char *constraint_fact(Oid oid) {
     return description.data;
 }
 
+const char *function(Oid oid);
+
+// CREATE OR REPLACE AGGREGATE changes nothing in pg_proc.
+void append_aggregate(StringInfo out, Oid oid) {
+    HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(oid));
+    if (!HeapTupleIsValid(tuple)) {
+        return;
+    }
+    const auto *form = reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple));
+    appendStringInfo(out, "|%c %d %u %u", form->aggkind, form->aggnumdirectargs, form->aggtranstype, form->aggsortop);
+    appendStringInfo(out, "|%s", function(form->aggtransfn));
+    if (OidIsValid(form->aggfinalfn)) {
+        appendStringInfo(out, "|%s", function(form->aggfinalfn));
+    }
+    append_attribute(out, AGGFNOID, tuple, Anum_pg_aggregate_agginitval, TEXTOID);
+    ReleaseSysCache(tuple);
+}
+
 const char *function(Oid oid) {
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
     if (!HeapTupleIsValid(tuple)) {
@@ -131,6 +150,9 @@ const char *function(Oid oid) {
     append_attribute(&description, PROCOID, tuple, Anum_pg_proc_prosqlbody, PG_NODE_TREEOID);
     append_attribute(&description, PROCOID, tuple, Anum_pg_proc_proconfig, TEXTARRAYOID);
     append_attribute(&description, PROCOID, tuple, Anum_pg_proc_proargdefaults, PG_NODE_TREEOID);
+    if (form->prokind == PROKIND_AGGREGATE) {
+        append_aggregate(&description, oid);
+    }
     const char *found = psprintf("%c %s", form->provolatile, digest(description));
     ReleaseSysCache(tuple);
     return found;

@@ -99,6 +99,69 @@ Oid present_identity_index(Oid view, const Row &activity) {
     return definition ? find_index_by_definition(view, definition) : InvalidOid;
 }
 
+// As it is stored and dumped; nullptr for a relation that does not exist.
+char *qualified_name(Oid relid) {
+    const char *name = get_rel_name(relid);
+    return name ? quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), name) : nullptr;
+}
+
+std::optional<Row> find_by_name(const char *name) {
+    for (const Row &row : read_rows(Table::registration_by_name, 0, InvalidOid)) {
+        if (name && strcmp(row.get_text(ByNameColumn::name), name) == 0) {
+            return row;
+        }
+    }
+    return std::nullopt;
+}
+
+// A registration that was restored from a dump, as it will be stored once the view is activated.
+Row adopt(Oid view, const Row &by_name) {
+    Row row = {};
+    row.set(RegistrationColumn::view, ObjectIdGetDatum(view));
+    row.copy(RegistrationColumn::name, by_name, ByNameColumn::name);
+    row.copy(RegistrationColumn::mode, by_name, ByNameColumn::mode);
+    row.copy(RegistrationColumn::max_staleness, by_name, ByNameColumn::max_staleness);
+    row.copy(RegistrationColumn::every, by_name, ByNameColumn::every);
+    return row;
+}
+
+std::optional<Row> find_registration_row(Oid view) {
+    if (const std::optional<Row> row = find_row(Table::registration, view)) {
+        return row;
+    }
+    const std::optional<Row> by_name = find_by_name(qualified_name(view));
+    return by_name ? std::optional<Row>(adopt(view, *by_name)) : std::nullopt;
+}
+
+// Stores a registration under its present name, in both tables.
+void store_registration(Row row) {
+    const Oid view = row.oid(RegistrationColumn::view);
+    const std::optional<Row> old = find_row(Table::registration, view);
+    const char *name = qualified_name(view);
+    row.set_text(RegistrationColumn::name, name);
+    Row by_name = {};
+    by_name.copy(ByNameColumn::name, row, RegistrationColumn::name);
+    by_name.copy(ByNameColumn::mode, row, RegistrationColumn::mode);
+    by_name.copy(ByNameColumn::max_staleness, row, RegistrationColumn::max_staleness);
+    by_name.copy(ByNameColumn::every, row, RegistrationColumn::every);
+    const char *stored_name = old ? old->get_text(RegistrationColumn::name) : name;
+    if (strcmp(stored_name, name) != 0) {
+        forget_restored(name); // of a view that had this name and is gone
+    }
+    if (const std::optional<Row> other = find_by_name(stored_name)) {
+        by_name.tid = other->tid;
+        change_row(Table::registration_by_name, by_name);
+    } else {
+        add_row(Table::registration_by_name, by_name);
+    }
+    if (old) {
+        row.tid = old->tid;
+        change_row(Table::registration, row);
+    } else {
+        add_row(Table::registration, row);
+    }
+}
+
 Registration to_registration(const Row &row) {
     Registration r = {};
     r.view = row.oid(RegistrationColumn::view);
@@ -112,6 +175,7 @@ Registration to_registration(const Row &row) {
         r.strategy = activity->get_text(ActivityColumn::strategy);
         r.layout = activity->get_text(ActivityColumn::layout);
         r.identity_index = present_identity_index(r.view, *activity);
+        r.identity_lost = OidIsValid(activity->oid(ActivityColumn::identity_index)) && !OidIsValid(r.identity_index);
         r.why = activity->get_text(ActivityColumn::why);
     }
     return r;
@@ -167,12 +231,7 @@ void insert_registration(const Registration &r, const char *max_staleness, const
     row.set_text(RegistrationColumn::mode, name_of(kModes, uint8(r.mode)));
     set_interval(&row, RegistrationColumn::max_staleness, max_staleness);
     set_interval(&row, RegistrationColumn::every, every);
-    if (const std::optional<Row> old = find_row(Table::registration, r.view)) {
-        row.tid = old->tid;
-        change_row(Table::registration, row);
-    } else {
-        add_row(Table::registration, row);
-    }
+    store_registration(row);
     if (r.active) {
         store_activity(r);
     }
@@ -180,15 +239,12 @@ void insert_registration(const Registration &r, const char *max_staleness, const
 }
 
 void update_registration(const Registration &r) {
-    std::optional<Row> row = find_row(Table::registration, r.view);
+    std::optional<Row> row = find_registration_row(r.view);
     if (!row) {
         elog(ERROR, "relation %u is not registered", r.view);
     }
-    const char *mode = name_of(kModes, uint8(r.mode));
-    if (strcmp(row->get_text(RegistrationColumn::mode), mode) != 0) {
-        row->set_text(RegistrationColumn::mode, mode);
-        change_row(Table::registration, *row);
-    }
+    row->set_text(RegistrationColumn::mode, name_of(kModes, uint8(r.mode)));
+    store_registration(*row);
     store_activity(r);
     invalidate(r.view);
 }
@@ -200,8 +256,26 @@ void note_rebuild(Oid view) {
     }
 }
 
+void store_present_names() {
+    for (const Row &row : read_rows(Table::registration, 0, InvalidOid)) {
+        const char *name = qualified_name(row.oid(RegistrationColumn::view));
+        if (name && strcmp(name, row.get_text(RegistrationColumn::name)) != 0) {
+            store_registration(row);
+        }
+    }
+}
+
+void forget_restored(const char *name) {
+    if (const std::optional<Row> row = find_by_name(name)) {
+        remove_row(Table::registration_by_name, *row);
+    }
+}
+
 void delete_registration(Oid view) {
     invalidate(view);
+    if (const std::optional<Row> row = find_registration_row(view)) {
+        forget_restored(row->get_text(RegistrationColumn::name));
+    }
     for (const Table table : {Table::source, Table::fact, Table::setting, Table::activity, Table::registration}) {
         remove_rows(table, view);
     }
@@ -272,7 +346,7 @@ void mark_stale(Oid view, const char *why) {
 }
 
 bool find_registration(Oid view, Registration *out) {
-    const std::optional<Row> row = find_row(Table::registration, view);
+    const std::optional<Row> row = find_registration_row(view);
     if (row) {
         *out = to_registration(*row);
     }

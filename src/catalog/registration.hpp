@@ -15,7 +15,8 @@ struct Registration {
   bool active;          // false: no run-time state is stored (restored from a dump and not yet re-activated)
   const char *strategy; // "incremental", "scoped" or "rebuild"
   const char *layout;   // how the rows of this view are stored (a text that analysis computes): a plan made later must agree
-  Oid identity_index;   // of the view; follows REINDEX CONCURRENTLY; InvalidOid when there is none (any more)
+  Oid identity_index;   // of the view; follows REINDEX CONCURRENTLY; InvalidOid when there is none
+  bool identity_lost;   // read only: an index was stored, and no such index exists any more
   const char *why;      // reason of a state other than active, or nullptr
 };
 
@@ -35,6 +36,10 @@ void update_registration(const Registration &r);
 /// The whole view was just computed: remembers when. Other members of the registration stay.
 void note_rebuild(Oid view);
 void delete_registration(Oid view);                 // and all that hangs on it, except state tables
+/// Registrations are dumped by qualified name. After a command that may have renamed views or schemas: stores the names
+/// that changed. Of dropped views that were restored and never activated, only the name is left to forget them by.
+void store_present_names();
+void forget_restored(const char *qualified_name);
 void set_sources(Oid view, const Oid *relids, Bitmapset *const *used, int n); // used: attnos offset by FirstLowInvalidHeapAttributeNumber
 void set_state_tables(Oid view, const StateTable *tables, int n);
 /// Facts that the plan relies on besides PostgreSQL's own dependencies; watched by the DDL events.
@@ -61,7 +66,7 @@ void mark_stale(Oid view, const char *why);
 
 // --- reading: latest committed state plus our own, whatever the transaction's snapshot; results in the current context ---
 bool find_registration(Oid view, Registration *out);
-pg::Vector<Registration> all_registrations();
+pg::Vector<Registration> all_registrations();         // without those that were restored and not yet activated
 pg::Vector<StateTable> state_tables(Oid view);
 pg::Vector<Setting> settings(Oid view);
 pg::Vector<Oid> sources(Oid view);

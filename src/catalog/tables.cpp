@@ -13,6 +13,8 @@ const char *table_name(Table table) {
     switch (table) {
     case Table::registration:
         return "registration";
+    case Table::registration_by_name:
+        return "registration_by_name";
     case Table::activity:
         return "activity";
     case Table::source:
@@ -27,18 +29,44 @@ const char *table_name(Table table) {
     return nullptr;
 }
 
-// nullptr where the extension does not exist: a schema and a table of these names may be anybody's then.
-Relation find_table_relation(Table table, LOCKMODE lock) {
-    const Oid extension = find_extension();
-    if (!OidIsValid(extension)) {
-        return nullptr;
-    }
+constexpr int kTables = int(Table::setting) + 1;
+Oid table_oids[kTables];
+uint64 class_changes = 1;     // of pg_class, as far as this backend has heard
+uint64 table_oids_as_of = 0; // the count when table_oids was filled
+
+void on_class_change(Datum, int, uint32) { class_changes++; }
+
+// A schema and a table of these names may be anybody's where the extension does not exist.
+Oid find_member(Oid extension, const char *name) {
     const Oid schema = get_namespace_oid("upkeep", true);
-    const Oid relid = OidIsValid(schema) ? get_relname_relid(table_name(table), schema) : InvalidOid;
-    if (!OidIsValid(relid) || getExtensionOfObject(RelationRelationId, relid) != extension) {
-        return nullptr;
+    const Oid relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+    return OidIsValid(relid) && getExtensionOfObject(RelationRelationId, relid) == extension ? relid : InvalidOid;
+}
+
+// Looked up again after any change of pg_class: CREATE and DROP EXTENSION are such changes.
+void find_tables() {
+    static bool registered = false;
+    if (!registered) {
+        CacheRegisterSyscacheCallback(RELOID, on_class_change, Datum(0));
+        registered = true;
     }
-    return try_relation_open(relid, lock);
+    AcceptInvalidationMessages();
+    if (table_oids_as_of == class_changes) {
+        return;
+    }
+    const uint64 as_of = class_changes;
+    const Oid extension = find_extension();
+    for (int i = 0; i < kTables; i++) {
+        table_oids[i] = OidIsValid(extension) ? find_member(extension, table_name(Table(i))) : InvalidOid;
+    }
+    table_oids_as_of = as_of;
+}
+
+// nullptr where the extension does not exist.
+Relation find_table_relation(Table table, LOCKMODE lock) {
+    find_tables();
+    const Oid relid = table_oids[int(table)];
+    return OidIsValid(relid) ? try_relation_open(relid, lock) : nullptr;
 }
 
 Relation require_table_relation(Table table) {

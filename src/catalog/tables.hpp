@@ -5,12 +5,15 @@
 
 namespace upkeep::catalog {
 
-enum class Table : uint8 { registration, activity, source, state_table, fact, setting };
+enum class Table : uint8 { registration, registration_by_name, activity, source, state_table, fact, setting };
 
-// Column numbers. The view comes first in every table.
+// Column numbers. The view comes first in every table but registration_by_name.
 inline constexpr AttrNumber kView = 1;
 struct RegistrationColumn {
-    enum : AttrNumber { view = 1, mode, max_staleness, every, count = every };
+    enum : AttrNumber { view = 1, mode, max_staleness, every, name, count = name };
+};
+struct ByNameColumn {
+    enum : AttrNumber { name = 1, mode, max_staleness, every, count = every };
 };
 struct ActivityColumn {
     enum : AttrNumber {
@@ -57,6 +60,10 @@ struct Row {
     void set(AttrNumber column, Datum value) {
         values[column - 1] = value;
         nulls[column - 1] = false;
+    }
+    void copy(AttrNumber column, const Row &from, AttrNumber from_column) {
+        values[column - 1] = from.values[from_column - 1];
+        nulls[column - 1] = from.nulls[from_column - 1];
     }
     void set_null(AttrNumber column) { nulls[column - 1] = true; }
     void set_text(AttrNumber column, const char *value) {
