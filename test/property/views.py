@@ -1,0 +1,229 @@
+"""Random views over the supported grammar."""
+from expressions import AMBIGUOUS, Aggregates, Expressions
+from model import Item, Select, Union, View, quote
+from sources import Sources, spare_refs
+from values import SPARE_KINDS
+
+OUTPUT_NAMES = ["g", "h", "total", "n", "w", "c1", "upkeep_d1", "select", "Odd name", "count", "sum", "k1", "a", "b",
+                "v", "side", "contents", "weight"]
+SHAPES = [("bag", 22), ("distinct", 13), ("group", 47), ("scalar", 8), ("union", 10)]
+
+
+class Views:
+    """Grows one view from a seed's random stream."""
+
+    def __init__(self, rng, schema):
+        self.rng = rng
+        self.schema = schema
+
+    def grow(self, name="v"):
+        rng = self.rng
+        self.expressions = Expressions(rng, self.schema.rough)
+        self.aggregates = Aggregates(rng, self.expressions)
+        self.sources = Sources(rng, self.schema, self.expressions)
+        self.names = rng.sample(OUTPUT_NAMES, len(OUTPUT_NAMES))
+        self.fallible = self.schema.fallible
+        self.compare = "text"
+        shape = rng.choices([s for s, _ in SHAPES], [w for _, w in SHAPES])[0]
+        query = getattr(self, shape)()
+        self.finish(query, shape)
+        helpers = self.sources.helpers
+        view = View(name, query, helpers, shape, self.compare, self.sources.used, self.fallible)
+        view.indexes = self.indexes(view)
+        return view
+
+    def finish(self, query, shape):
+        rng = self.rng
+        if self.sources.ctes and isinstance(query, Select):
+            query.ctes = self.sources.ctes
+        elif self.sources.ctes:
+            query.arms[0].ctes = self.sources.ctes
+        sortable = [i for i, item in enumerate(query.items, 1) if item.kind not in SPARE_KINDS]
+        if sortable and rng.random() < 0.15:
+            query.order = f"{rng.choice(sortable)} {rng.choice(['', 'DESC', 'DESC NULLS LAST', 'ASC NULLS FIRST'])}"
+
+    def weaken(self, level):
+        order = ["text", "equal", "none"]
+        self.compare = order[max(order.index(self.compare), order.index(level))]
+
+    def body(self, limit=4):
+        """Returns (text, refs, where) with a WHERE clause now and then."""
+        rng = self.rng
+        text, refs, where = self.sources.clause(limit)
+        if rng.random() < 0.35:
+            where = where + [self.expressions.predicate(refs) for _ in range(rng.choice([1, 1, 2]))]
+        return text, refs, where
+
+    def column(self, refs, index, expression_share=0.35):
+        """One output column of a bag or DISTINCT."""
+        rng = self.rng
+        plain = [r for r in refs if r.kind not in SPARE_KINDS]
+        if plain and rng.random() > expression_share:
+            ref = rng.choice(plain)
+            return Item(ref.sql, ref.kind, self.names[index], ref.wide)
+        if rng.random() < 0.03 and plain:
+            guarded = [r.sql for r in plain if r.kind == "int"]
+            if guarded:
+                self.fallible = True
+                return Item(f"(6 / {rng.choice(guarded)})", "int", self.names[index])
+        kind = rng.choice(self.expressions.kinds(refs))
+        if rng.random() < 0.12:
+            return Item(self.expressions.predicate(refs), "bool", self.names[index])
+        return Item(self.expressions.of(refs, kind), kind, self.names[index])
+
+    def bag(self):
+        text, refs, where = self.body()
+        count = self.rng.choices([1, 2, 3, 4, 5], [15, 30, 25, 20, 10])[0]
+        items = [self.column(refs, i) for i in range(count)]
+        spare = spare_refs(self.schema, text)
+        if spare and self.rng.random() < 0.25:
+            ref = self.rng.choice(spare)
+            items.append(Item(ref.sql, ref.kind, self.names[count]))
+        select = Select(items, text, where=where)
+        self.differences(select, refs)
+        return select
+
+    def differences(self, select, refs):
+        """A quotient that is defined on every joined row, but not on phantom pairs."""
+        numbers = [r for r in refs if r.kind == "int" and not r.wide]
+        if len({r.sql.split(".")[0] for r in numbers}) > 1 and self.rng.random() < 0.1:
+            a, b = self.rng.sample(numbers, 2)
+            select.where.append(f"{a.sql} <> {b.sql}")
+            select.items.append(Item(f"(100 / ({a.sql} - {b.sql}))", "int", self.names[-1]))
+
+    def distinct(self):
+        text, refs, where = self.body()
+        count = self.rng.choices([1, 2, 3, 4], [35, 35, 20, 10])[0]
+        items = [self.column(refs, i) for i in range(count)]
+        if any(i.kind in AMBIGUOUS for i in items):
+            self.weaken("equal")
+        return Select(items, text, distinct=True, where=where)
+
+    def union(self):
+        rng = self.rng
+        head_text, refs, where = self.body(2)
+        count = rng.randint(1, 3)
+        items = [self.column(refs, i) for i in range(count)]
+        arms = [Select(items, head_text, where=where)]
+        for _ in range(rng.choice([1, 1, 2])):
+            text, refs, where = self.body(2)
+            arms.append(Select([Item(self.sources.typed(refs, i.kind), i.kind, i.name) for i in items],
+                               text, where=where))
+        return Union(arms)
+
+    def input(self):
+        """The input of a grouping: a FROM clause, or a UNION ALL below it."""
+        if self.rng.random() < 0.1:
+            source = self.sources.union(0)
+            refs = source.refs()
+            where = [self.expressions.predicate(refs)] if self.rng.random() < 0.3 else []
+            return source.text, refs, where
+        return self.body()
+
+    def group(self):
+        rng = self.rng
+        text, refs, where = self.input()
+        keys = [self.key(refs) for _ in range(rng.choices([1, 2, 3], [62, 30, 8])[0])]
+        keys = list({k.sql: k for k in keys}.values())
+        items, group = [], []
+        for index, key in enumerate(keys):
+            key.name = self.names[index]
+            shown = rng.random() < 0.85
+            if shown:
+                items.append(key)
+                if key.kind in AMBIGUOUS:
+                    self.weaken("equal")
+            use_ordinal = shown and rng.random() < 0.15
+            group.append(str(len(items)) if use_ordinal else key.sql)
+            if shown and key.kind not in AMBIGUOUS and key.kind in ("int", "text", "date") and rng.random() < 0.08:
+                items.append(Item(f"(({key.sql})::text || '!')", "text", self.names[index + 3], bare=False))
+        ordinals = any(g.isdigit() for g in group)
+        select = Select(items, text, where=where, group=group)
+        self.add_aggregates(select, refs, rng.choices([0, 1, 2, 3, 4], [4, 40, 30, 16, 10])[0])
+        if not ordinals:
+            rng.shuffle(select.items)
+        self.add_having(select, refs, 0.2)
+        if not select.items:
+            self.add_aggregates(select, refs, 1)
+        return select
+
+    def key(self, refs):
+        rng = self.rng
+        plain = [r for r in refs if r.kind not in SPARE_KINDS]
+        if plain and rng.random() < 0.75:
+            ref = rng.choice(plain)
+            return Item(ref.sql, ref.kind, "", ref.wide)
+        roll = rng.random()
+        if roll < 0.1:
+            return Item(self.expressions.predicate(refs, 1), "bool", "")
+        kind = rng.choice(self.expressions.kinds(plain))
+        sql = self.expressions.of(refs, kind)
+        if not any(r.sql in sql for r in plain) and plain:
+            return self.key(refs)
+        return Item(sql, kind, "")
+
+    def scalar(self):
+        text, refs, where = self.input()
+        select = Select([], text, where=where)
+        self.add_aggregates(select, refs, self.rng.choices([1, 2, 3, 4], [40, 30, 20, 10])[0])
+        self.add_having(select, refs, 0.15)
+        return select
+
+    def add_aggregates(self, select, refs, count):
+        for index in range(count):
+            call = self.aggregates.any(refs)
+            item = self.wrap(call, refs)
+            item.name = self.names[6 + index]
+            select.items.append(item)
+            if item.inexact:
+                self.weaken("none")
+            elif call.ambiguous or item.kind in AMBIGUOUS and not item.bare:
+                self.weaken("equal")
+
+    def wrap(self, call, refs):
+        """An aggregate by itself, or an expression over it where its result is determined."""
+        rng = self.rng
+        if call.inexact or call.ambiguous or rng.random() < 0.7:
+            return Item(call.sql, call.kind, "", inexact=call.inexact, aggregate=True)
+        number = call.kind in ("bigint", "numeric")
+        forms = [(f"({call.sql})::text", "text"), (f"({call.sql} IS NULL)", "bool")]
+        if call.kind not in ("bool",):
+            forms.append((f"coalesce({call.sql}, {self.expressions.literal(call.kind)})", call.kind))
+        if number:
+            forms += [(f"coalesce({call.sql}, 0)", call.kind), (f"({call.sql} + count(*))", call.kind),
+                      (f"CASE WHEN count(*) > 1 THEN {call.sql} END", call.kind),
+                      (f"round({call.sql}, 2)", "numeric"), (f"({call.sql} * 1.5)", "numeric")]
+            other = self.aggregates.any(refs)
+            if other.kind in ("bigint", "numeric") and not other.ambiguous and not other.inexact:
+                forms += [(f"({call.sql} / nullif({other.sql}, 0))", "numeric")] * 4
+        sql, kind = rng.choice(forms)
+        return Item(sql, kind, "", bare=False, aggregate=True)
+
+    def add_having(self, select, refs, share):
+        rng = self.rng
+        if rng.random() > share:
+            return
+        for _ in range(rng.choice([1, 1, 2])):
+            call = self.aggregates.any(refs)
+            if call.inexact:
+                call.sql, call.kind = "count(*)", "bigint"
+            if call.kind == "bool":
+                select.having.append(rng.choice([call.sql, f"({call.sql} IS NOT TRUE)"]))
+            elif call.kind in ("bigint", "numeric"):
+                select.having.append(f"({call.sql} {rng.choice(['>', '>=', '=', '<>', '<'])} {rng.choice([0, 1, 2])})")
+            else:
+                select.having.append(f"({call.sql} IS {rng.choice(['', 'NOT '])}NULL)")
+
+    def indexes(self, view):
+        """Non-unique user indexes on the view."""
+        rng = self.rng
+        if rng.random() > 0.15:
+            return []
+        usable = [i for i in view.query.items if i.kind not in SPARE_KINDS and not i.wide and i.kind != "text"]
+        if not usable:
+            return []
+        name = quote(rng.choice(usable).name)
+        form = rng.choice(["({0})", "({0}, {0})", "USING hash ({0})", "({0}) WHERE {0} IS NOT NULL", "(({0} IS NULL))"])
+        if form.startswith("USING") and any(i.kind == "money" for i in usable):
+            form = "({0})"
+        return [f"CREATE INDEX ON {view.name} {form.format(name)}"]

@@ -1,0 +1,117 @@
+"""What one job does with one seed."""
+import os
+
+import psycopg2
+
+from engines import Refresh, Upkeep
+from generate import NoView, make
+from runner import Lost, Outcome, Runner
+from server import Server
+from shrink import Shrinker, sql
+
+SHRINK_AT_MOST = 4      # per job: shrinking costs as much as hundreds of seeds
+
+SLOW = 40.0             # seconds that one script may take
+
+
+class Job:
+    """Holds a job's connection. Picklable settings come in, picklable results go out."""
+
+    def __init__(self, dsn, mode, failures, shrink=True):
+        self.mode, self.failures = mode, failures
+        self.shrinks = SHRINK_AT_MOST if shrink else 0
+        self.server = Server(dsn)
+        self.engine = Refresh() if mode == "self-test" else Upkeep(mode)
+        self.runner = Runner(self.server, self.engine)
+        setting = self.server.rows("SHOW max_prepared_transactions")[0][0]
+        self.prepared = int(setting) > 0 and mode != "self-test"
+
+    def seed(self, seed):
+        """Returns (seed, status, what, detail, rejected views, statements, shape)."""
+        case, outcome = self.attempt(seed)
+        if outcome.status == "failed" and outcome.what == "connection lost":
+            outcome = self.again(seed, case, outcome)
+        path = ""
+        if outcome.status == "failed" and case:
+            path = self.keep(case, outcome)
+        if not self.server.lost:
+            self.clean()
+        detail = outcome.detail + (f"\n  script: {path}" if path else "")
+        shape = case.views[0].shape if case and case.views else ""
+        return seed, outcome.status, outcome.what, detail, outcome.rejected, outcome.statements, shape
+
+    def attempt(self, seed):
+        """Returns (case or None, Outcome)."""
+        if self.server.lost:
+            self.server.connect()
+        try:
+            self.server.fresh_schema()
+            case, rejected = make(seed, self.server, self.prepared)
+        except NoView as none:
+            return None, Outcome("skipped", "no view", str(none))
+        except psycopg2.Error as error:
+            what = "connection lost" if self.server.lost else f"setup {error.pgcode}"
+            return None, Outcome("failed", what, str(error))
+        with self.server.watch(SLOW):
+            outcome = self.runner.run(case, prepared_schema=True)
+        outcome.rejected = rejected
+        return case, outcome
+
+    def again(self, seed, case, first):
+        """A lost connection may be the fault of another job's seed: it counts if it repeats or was our own."""
+        self.server.connect()
+        case, second = self.attempt(seed)
+        if second.what == "connection lost":
+            self.server.connect()
+            return second
+        if "another server process" in first.detail or "recovery" in first.detail:
+            return second
+        first.what += " (not repeated)"
+        return first
+
+    def rerun(self, case):
+        """For the shrinker: runs a case from nothing, on a new connection where the last was lost."""
+        if self.server.lost:
+            self.server.connect()
+        with self.server.watch(SLOW):
+            return self.runner.run(case)
+
+    def keep(self, case, outcome):
+        """Shrinks a failure and writes it as SQL. Returns the path."""
+        if self.shrinks > 0:
+            self.shrinks -= 1
+            runs = 25 if outcome.what.startswith("connection") else 300
+            case, outcome = Shrinker(self.rerun, runs).shrink(case, outcome)
+            if self.server.lost:
+                self.server.connect()
+        os.makedirs(self.failures, exist_ok=True)
+        path = os.path.join(self.failures, f"seed-{case.seed}.sql")
+        with open(path, "w") as out:
+            out.write(sql(case, outcome, self.mode))
+        return path
+
+    def clean(self):
+        try:
+            self.server.drop_schema()
+        except psycopg2.Error:
+            pass
+
+
+JOB = None
+
+
+def start(databases, mode, failures, shrink):
+    """Makes this process's Job, on a database of its own."""
+    global JOB
+    JOB = Job(databases.get(), mode, failures, shrink)
+
+
+def work(seed):
+    try:
+        return JOB.seed(seed)
+    except Lost as lost:
+        return seed, "failed", lost.what, lost.detail, 0, 0, ""
+    except Exception as error:             # a mistake in the generator must show as one
+        import traceback
+        JOB.server.connect()
+        return seed, "failed", f"generator: {type(error).__name__}", traceback.format_exc(), 0, 0, ""
