@@ -24,7 +24,7 @@ def arguments():
     parser.add_argument("--self-test", action="store_true", help="REFRESH instead of the extension")
     parser.add_argument("--no-shrink", action="store_true")
     parser.add_argument("--no-replay", action="store_true", help="leave out the seeds that failed once")
-    parser.add_argument("--stop-after", type=int, default=0, help="end after this many failures")
+    parser.add_argument("--stop-after", type=int, default=25, help="end after this many failures; 0: never")
     parser.add_argument("--failures", default=os.path.join(HERE, "..", "..", "build", "property-failures"))
     return parser.parse_args()
 
@@ -52,7 +52,8 @@ def make_databases(dsn, jobs, extension):
         if extension:
             connection = psycopg2.connect(made[-1][0])
             connection.autocommit = True
-            connection.cursor().execute("CREATE EXTENSION upkeep")
+            connection.cursor().execute("CREATE EXTENSION upkeep; SELECT 'upkeep.register'::regproc, "
+                                        "'upkeep.verify'::regproc")
             connection.close()
     admin.close()
     return made
@@ -153,7 +154,7 @@ def main():
     try:
         for result in pool.imap_unordered(work.work, seeds, chunksize=1):
             report.add(result)
-            if options.stop_after and report.status["failed"] >= options.stop_after:
+            if 0 < options.stop_after and report.status["failed"] >= options.stop_after:
                 print("ended early: enough failures")
                 break
     finally:
