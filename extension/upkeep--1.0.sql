@@ -109,6 +109,11 @@ RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_stat';
 COMMENT ON FUNCTION upkeep.stat() IS
     'counters of the registered views in shared memory; NULL unless upkeep is in shared_preload_libraries';
 
+CREATE FUNCTION upkeep.verify(view regclass, OUT side text, OUT contents text)
+RETURNS SETOF record STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_verify';
+COMMENT ON FUNCTION upkeep.verify(regclass) IS
+    'runs the query of a materialized view and returns the rows that are in the view only or in the query only; none: it is right';
+
 -- What identity indexes hold. Everybody may call them: index expressions run with the rights of whoever writes.
 CREATE FUNCTION upkeep.key_hash(VARIADIC "any") RETURNS bigint
   LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'upkeep_key_hash';

@@ -7,7 +7,9 @@ int log_min_duration_ms = -1;
 
 } // namespace
 
-int log_min_duration() { return log_min_duration_ms; }
+int log_min_duration() {
+    return log_min_duration_ms;
+}
 
 void define() {
     DefineCustomIntVariable("upkeep.log_min_duration",

@@ -62,7 +62,9 @@ void attach_memory() {
     });
 }
 
-Key key_of(Oid view) { return Key{MyDatabaseId, view}; }
+Key key_of(Oid view) {
+    return Key{MyDatabaseId, view};
+}
 
 Entry *find_entry(Oid view) {
     const Key key = key_of(view);
@@ -115,7 +117,9 @@ void add(Entry *entry, const Sample &sample) {
 
 } // namespace
 
-bool is_counting() { return table != nullptr; }
+bool is_counting() {
+    return table != nullptr;
+}
 
 void record(Oid view, const Sample &sample) {
     if (!is_counting()) {
@@ -136,10 +140,11 @@ void log_duration(Oid view, const Sample &sample, int min_ms) {
     if (min_ms < 0 || sample.milliseconds < min_ms) {
         return;
     }
-    ereport(LOG, (errmsg("duration: %.3f ms  maintenance of materialized view \"%s\": %lld change rows, %lld rows written%s",
-                         sample.milliseconds, get_rel_name(view), static_cast<long long>(sample.rows_in),
-                         static_cast<long long>(sample.rows_changed), sample.rebuilds > 0 ? ", rebuilt" : ""),
-                  errhidestmt(true)));
+    ereport(LOG,
+            (errmsg("duration: %.3f ms  maintenance of materialized view \"%s\": %lld change rows, %lld rows written%s",
+                    sample.milliseconds, get_rel_name(view), static_cast<long long>(sample.rows_in),
+                    static_cast<long long>(sample.rows_changed), sample.rebuilds > 0 ? ", rebuilt" : ""),
+             errhidestmt(true)));
 }
 
 void forget(Oid view) {

@@ -16,6 +16,7 @@ template <typename T> struct Palloc {
   explicit Palloc(MemoryContext c) : context(c) {}
   template <typename U> Palloc(const Palloc<U> &o) : context(o.context) {}
   T *allocate(std::size_t n) {
+    static_assert(alignof(T) <= MAXIMUM_ALIGNOF, "palloc aligns to 8 bytes only");
     return static_cast<T *>(MemoryContextAllocExtended(context, n * sizeof(T), MCXT_ALLOC_HUGE));
   }
   void deallocate(T *, std::size_t) {}

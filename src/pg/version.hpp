@@ -11,7 +11,6 @@
 #if PG_VERSION_NUM < 160000
 #undef PGDLLEXPORT
 #define PGDLLEXPORT __attribute__((visibility("default")))
-#define rd_newRelfilelocatorSubid rd_newRelfilenodeSubid
 #endif
 
 namespace upkeep::pg {
@@ -27,10 +26,16 @@ inline bool walk_tree(Node *node, TreeWalker walker, void *context) {
 inline Node *mutate_tree(Node *node, TreeMutator mutator, void *context) {
     return expression_tree_mutator(node, reinterpret_cast<Node *(*)()>(reinterpret_cast<void *>(mutator)), context);
 }
+inline bool walk_query(Query *query, TreeWalker walker, void *context, int flags) {
+    return query_tree_walker(query, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(walker)), context, flags);
+}
 #else
 inline bool walk_tree(Node *node, TreeWalker walker, void *context) { return expression_tree_walker(node, walker, context); }
 inline Node *mutate_tree(Node *node, TreeMutator mutator, void *context) {
     return expression_tree_mutator(node, mutator, context);
+}
+inline bool walk_query(Query *query, TreeWalker walker, void *context, int flags) {
+    return query_tree_walker(query, walker, context, flags);
 }
 #endif
 

@@ -1,0 +1,151 @@
+#include "analysis/simple_form.hpp"
+
+extern "C" {
+#include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
+}
+
+namespace upkeep::analysis {
+namespace {
+
+bool is_plain_selection(const Query *query) {
+    return query->commandType == CMD_SELECT && query->setOperations == nullptr && !query->hasAggs &&
+           query->groupClause == NIL && query->groupingSets == NIL && query->havingQual == nullptr &&
+           !query->hasWindowFuncs && !query->hasTargetSRFs && !query->hasSubLinks && query->distinctClause == NIL &&
+           query->limitCount == nullptr && query->limitOffset == nullptr && query->rowMarks == NIL &&
+           list_length(query->jointree->fromlist) == 1 && IsA(linitial(query->jointree->fromlist), RangeTblRef);
+}
+
+bool is_plain_grouping(const Query *query) {
+    return query->commandType == CMD_SELECT && query->setOperations == nullptr &&
+           (query->hasAggs || query->groupClause != NIL) && !query->hasWindowFuncs && !query->hasTargetSRFs &&
+           query->distinctClause == NIL && query->limitCount == nullptr && query->limitOffset == nullptr &&
+           query->rowMarks == NIL;
+}
+
+// What a selection selects from: a subquery (an ordinary view has become one), or a CTE that nothing else uses.
+Query *find_source(const Query *query, const RangeTblEntry *entry) {
+    if (entry->securityQuals != NIL || entry->lateral) {
+        return nullptr;
+    }
+    if (entry->rtekind == RTE_SUBQUERY && query->cteList == NIL) {
+        return entry->subquery;
+    }
+    if (entry->rtekind != RTE_CTE || entry->ctelevelsup != 0 || list_length(query->cteList) != 1) {
+        return nullptr;
+    }
+    const auto *cte = linitial_node(CommonTableExpr, query->cteList);
+    return cte->cterecursive || cte->cterefcount != 1 ? nullptr : castNode(Query, cte->ctequery);
+}
+
+// The columns of the selection over those of the grouping; group keys that it does not show are hidden columns.
+List *merge_columns(List *selected, List *grouped) {
+    List *merged = NIL;
+    ListCell *cell;
+    foreach (cell, selected) {
+        auto *entry = lfirst_node(TargetEntry, cell);
+        if (!entry->resjunk) {
+            entry->ressortgroupref = 0;
+            merged = lappend(merged, entry);
+        }
+    }
+    foreach (cell, grouped) {
+        auto *key = lfirst_node(TargetEntry, cell);
+        if (key->ressortgroupref == 0) {
+            continue;
+        }
+        ListCell *other;
+        bool shown = false;
+        foreach (other, merged) {
+            auto *entry = lfirst_node(TargetEntry, other);
+            if (!shown && entry->ressortgroupref == 0 && equal(entry->expr, key->expr)) {
+                entry->ressortgroupref = key->ressortgroupref;
+                shown = true;
+            }
+        }
+        if (!shown) {
+            key->resjunk = true;
+            merged = lappend(merged, key);
+        }
+    }
+    AttrNumber number = 1;
+    foreach (cell, merged) {
+        lfirst_node(TargetEntry, cell)->resno = number++;
+    }
+    return merged;
+}
+
+// SELECT f(x) FROM (SELECT ... GROUP BY ... HAVING h) WHERE c  =  SELECT f(x) ... GROUP BY ... HAVING h AND c
+Query *merge_selection(Query *query) {
+    if (!is_plain_selection(query)) {
+        return query;
+    }
+    const int index = linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex;
+    RangeTblEntry *entry = rt_fetch(index, query->rtable);
+    const Query *source = find_source(query, entry);
+    if (source == nullptr) {
+        return query;
+    }
+    Query *inner = merge_selection(static_cast<Query *>(copyObjectImpl(source)));
+    if (!is_plain_grouping(inner)) {
+        return query;
+    }
+    bool has_sublinks = false;
+    const auto substitute = [&](void *node) {
+        return ReplaceVarsFromTargetList(static_cast<Node *>(node), index, 0, entry, inner->targetList,
+                                         REPLACEVARS_REPORT_ERROR, 0, &has_sublinks);
+    };
+    auto *selected = reinterpret_cast<List *>(substitute(query->targetList));
+    Node *having = query->jointree->quals == nullptr ? nullptr : substitute(query->jointree->quals);
+    inner->targetList = merge_columns(selected, inner->targetList);
+    inner->havingQual = inner->havingQual == nullptr || having == nullptr
+                            ? (having != nullptr ? having : inner->havingQual)
+                            : make_and_qual(inner->havingQual, having);
+    inner->sortClause = NIL;
+    inner->hasSubLinks |= has_sublinks;
+    inner->hasRowSecurity |= query->hasRowSecurity;
+    return inner;
+}
+
+bool has_types_of(const Query *arm, const SetOperationStmt *operation) {
+    int number = 0;
+    ListCell *cell;
+    foreach (cell, arm->targetList) {
+        const auto *entry = lfirst_node(TargetEntry, cell);
+        if (!entry->resjunk &&
+            (number >= list_length(operation->colTypes) ||
+             exprType(reinterpret_cast<Node *>(entry->expr)) != list_nth_oid(operation->colTypes, number++))) {
+            return false;
+        }
+    }
+    return number == list_length(operation->colTypes);
+}
+
+bool split(const Query *query, Node *node, pg::Vector<Query *> *arms) {
+    if (IsA(node, SetOperationStmt)) {
+        const auto *operation = castNode(SetOperationStmt, node);
+        return operation->op == SETOP_UNION && operation->all && split(query, operation->larg, arms) &&
+               split(query, operation->rarg, arms);
+    }
+    const RangeTblEntry *entry = rt_fetch(castNode(RangeTblRef, node)->rtindex, query->rtable);
+    if (!has_types_of(entry->subquery, castNode(SetOperationStmt, query->setOperations))) {
+        return false;
+    }
+    arms->push_back(merge_selection(static_cast<Query *>(copyObjectImpl(entry->subquery))));
+    return true;
+}
+
+} // namespace
+
+pg::Vector<Query *> simple_form(const Query *query) {
+    pg::Vector<Query *> arms;
+    if (query->setOperations != nullptr && query->cteList == NIL && query->limitCount == nullptr &&
+        query->limitOffset == nullptr && split(query, query->setOperations, &arms)) {
+        return arms;
+    }
+    arms.clear();
+    arms.push_back(merge_selection(static_cast<Query *>(copyObjectImpl(query))));
+    return arms;
+}
+
+} // namespace upkeep::analysis

@@ -1,0 +1,281 @@
+#include "api/verify_match.hpp"
+
+#include "api/verify_bounds.hpp"
+#include "api/verify_inputs.hpp"
+
+extern "C" {
+#include "catalog/pg_collation.h"
+}
+
+namespace upkeep::api {
+
+using analysis::Column;
+using analysis::Freedom;
+
+namespace {
+
+// A row of the view is tried against at most so many rows of the query. Only a view that does not show its keys can
+// have more candidates, and then a row too many is reported, never one too few.
+constexpr int kMaxCandidates = 1000;
+
+// A row that waits for its counterpart. Counterparts have the same bucket, and nearly the same value.
+struct Waiting {
+    int number;
+    uint64 bucket;
+    double value; // of the first float column
+    bool paired;
+};
+
+bool operator<(const Waiting &a, const Waiting &b) {
+    if (a.bucket != b.bucket) {
+        return a.bucket < b.bucket;
+    }
+    return a.value != b.value ? a.value < b.value : a.number < b.number;
+}
+
+// True if two lists of values are the same multiset of images. O(n log n) unless hashes collide.
+bool is_same_multiset(const pg::ColumnOps &ops, const Datum *a, const bool *anulls, const Datum *b, const bool *bnulls,
+                      int n) {
+    struct Hashed {
+        uint64 hash;
+        int number;
+    };
+    pg::Vector<Hashed> left;
+    pg::Vector<Hashed> right;
+    for (int i = 0; i < n; i++) {
+        left.push_back(Hashed{pg::image_hash(ops, a[i], anulls[i]), i});
+        right.push_back(Hashed{pg::image_hash(ops, b[i], bnulls[i]), i});
+    }
+    const auto by_hash = [](const Hashed &x, const Hashed &y) { return x.hash < y.hash; };
+    std::sort(left.begin(), left.end(), by_hash);
+    std::sort(right.begin(), right.end(), by_hash);
+    for (int i = 0; i < n; i++) {
+        // Equal hashes stand at the same places on both sides; among them the counterpart is brought to this place.
+        int j = i;
+        while (j < n && right[j].hash == left[i].hash &&
+               !pg::image_equal(ops, a[left[i].number], anulls[left[i].number], b[right[j].number],
+                                bnulls[right[j].number])) {
+            j++;
+        }
+        if (j == n || right[j].hash != left[i].hash) {
+            return false;
+        }
+        std::swap(right[i], right[j]);
+    }
+    return true;
+}
+
+struct Elements {
+    Datum *values;
+    bool *nulls;
+    int n;
+};
+
+Elements take_apart(Oid array_type, Datum array) {
+    const Oid type = get_element_type(array_type);
+    int16 len;
+    bool byval;
+    char align;
+    Elements elements;
+    get_typlenbyvalalign(type, &len, &byval, &align);
+    deconstruct_array(DatumGetArrayTypeP(array), type, len, byval, align, &elements.values, &elements.nulls,
+                      &elements.n);
+    return elements;
+}
+
+bool has_same_elements(const pg::ColumnOps &array, Datum view, Datum query) {
+    ArrayType *mine = DatumGetArrayTypeP(view);
+    ArrayType *theirs = DatumGetArrayTypeP(query);
+    if (ARR_NDIM(mine) != 1 || ARR_NDIM(theirs) != 1 || ARR_LBOUND(mine)[0] != ARR_LBOUND(theirs)[0]) {
+        return false;
+    }
+    const Elements a = take_apart(array.type, view);
+    const Elements b = take_apart(array.type, query);
+    return a.n == b.n &&
+           is_same_multiset(pg::prepare_column_ops(get_element_type(array.type), array.collation, InvalidOid), a.values,
+                            a.nulls, b.values, b.nulls, a.n);
+}
+
+// The text must fall into exactly the values that were aggregated. Where a value has the delimiter in it, the parts are
+// not certain, and only the same text is accepted.
+bool has_same_pieces(const Column &column, Oid array_type, Datum view, Datum values) {
+    const Elements elements = take_apart(array_type, values);
+    const Size length = std::strlen(column.delimiter);
+    pg::Vector<Datum> expected;
+    for (int i = 0; i < elements.n; i++) {
+        if (!elements.nulls[i]) {
+            if (std::strstr(TextDatumGetCString(elements.values[i]), column.delimiter) != nullptr) {
+                return false;
+            }
+            expected.push_back(elements.values[i]);
+        }
+    }
+    pg::Vector<Datum> pieces;
+    const char *rest = TextDatumGetCString(view);
+    while (const char *end = std::strstr(rest, column.delimiter)) {
+        pieces.push_back(PointerGetDatum(cstring_to_text_with_len(rest, static_cast<int>(end - rest))));
+        rest = end + length;
+    }
+    pieces.push_back(CStringGetTextDatum(rest));
+    const int n = static_cast<int>(expected.size());
+    const bool *no_nulls = pg::create_array<bool>(n);
+    return pieces.size() == expected.size() &&
+           is_same_multiset(pg::prepare_column_ops(TEXTOID, DEFAULT_COLLATION_OID, InvalidOid), pieces.data(), no_nulls,
+                            expected.data(), no_nulls, n);
+}
+
+// The comparison of one row of the view with one of the query.
+class Judge {
+  public:
+    Judge(const analysis::FreeChoices *choices, const Difference &difference)
+        : choices_(choices), desc_(difference.query_desc), columns_(prepare_columns(desc_)),
+          extremes_(prepare_extremes(choices, desc_)), bounds_(choices, desc_),
+          images_(choices, desc_, difference.query) {}
+
+    bool is_permitted(const Row &view, const Row &query, int query_number) {
+        bool same_keys = true;
+        for (int i = 0; i < choices_->ncolumns; i++) {
+            if (pg::image_equal(columns_[i], view.values[i], view.nulls[i], query.values[i], query.nulls[i])) {
+                continue;
+            }
+            if (choices_->columns[i].freedom == Freedom::key) {
+                same_keys = false;
+            } else if (!is_column_permitted(i, view, query, query_number)) {
+                return false;
+            }
+        }
+        return same_keys || images_.has_key_images(query_number, view);
+    }
+
+    // Columns without freedom, and the keys themselves as their operators have them.
+    uint64 bucket(const Row &row) {
+        uint64 hash = 0;
+        for (int i = 0; i < choices_->ncolumns; i++) {
+            if (choices_->columns[i].freedom == Freedom::none) {
+                hash = pg::combine_hash(hash, pg::image_hash(columns_[i], row.values[i], row.nulls[i]));
+            }
+        }
+        for (int k = 0; k < choices_->nkeys; k++) {
+            const analysis::GroupKey &key = choices_->keys[k];
+            if (key.companion >= 0 && key.companion < choices_->ncolumns) {
+                const pg::ColumnOps ops = pg::prepare_column_ops(key.type, key.collation, key.equality);
+                hash = pg::combine_hash(hash, pg::key_hash(ops, row.values[key.companion], row.nulls[key.companion]));
+            }
+        }
+        return hash;
+    }
+
+    double value(const Row &row) const {
+        for (int i = 0; i < choices_->ncolumns; i++) {
+            const Oid type = TupleDescAttr(desc_, i)->atttypid;
+            if (choices_->columns[i].freedom == Freedom::floating && is_number_type(type)) {
+                const double number = row.nulls[i] ? 0 : static_cast<double>(to_long_double(type, row.values[i]));
+                return std::isnan(number) ? 0 : number;
+            }
+        }
+        return 0;
+    }
+
+  private:
+    bool is_column_permitted(int number, const Row &view, const Row &query, int query_number) {
+        const Column &column = choices_->columns[number];
+        if (column.freedom == Freedom::floating) {
+            return bounds_.is_within(number, view, query);
+        }
+        if (view.nulls[number] || query.nulls[number]) {
+            return false;
+        }
+        switch (column.freedom) {
+        case Freedom::extreme:
+            return pg::key_equal(extremes_[number], view.values[number], false, query.values[number], false) &&
+                   images_.has_extreme_image(query_number, view, number);
+        case Freedom::elements:
+            return has_same_elements(columns_[number], view.values[number], query.values[number]);
+        case Freedom::pieces:
+            return has_same_pieces(column, TupleDescAttr(desc_, column.values)->atttypid, view.values[number],
+                                   query.values[column.values]);
+        default:
+            return false;
+        }
+    }
+
+    const analysis::FreeChoices *choices_;
+    TupleDesc desc_;
+    pg::ColumnOps *columns_;
+    pg::ColumnOps *extremes_;
+    FloatBounds bounds_;
+    InputImages images_;
+};
+
+pg::Vector<Waiting> sort_rows(Judge *judge, const pg::Vector<Row> &rows) {
+    pg::Vector<Waiting> waiting;
+    for (const Row &row : rows) {
+        CHECK_FOR_INTERRUPTS();
+        waiting.push_back(Waiting{static_cast<int>(waiting.size()), judge->bucket(row), judge->value(row), false});
+    }
+    std::sort(waiting.begin(), waiting.end());
+    return waiting;
+}
+
+// Looks for a counterpart among the rows of the same bucket, from the nearest value outwards.
+Waiting *find_counterpart(Judge *judge, const Difference &difference, const Waiting &view,
+                          pg::Vector<Waiting> *candidates) {
+    const int n = static_cast<int>(candidates->size());
+    const auto start =
+        std::lower_bound(candidates->begin(), candidates->end(), Waiting{-1, view.bucket, view.value, false});
+    int up = static_cast<int>(start - candidates->begin());
+    int down = up - 1;
+    const auto in_bucket = [&](int i) { return i >= 0 && i < n && (*candidates)[i].bucket == view.bucket; };
+    int tried = 0;
+    while (tried < kMaxCandidates && (in_bucket(up) || in_bucket(down))) {
+        for (const int i : {up, down}) {
+            if (!in_bucket(i) || (*candidates)[i].paired) {
+                continue;
+            }
+            Waiting *candidate = &(*candidates)[i];
+            if (judge->is_permitted(difference.view[view.number], difference.query[candidate->number],
+                                    candidate->number)) {
+                return candidate;
+            }
+            tried++;
+        }
+        up += in_bucket(up);
+        down -= in_bucket(down);
+    }
+    return nullptr;
+}
+
+pg::Vector<Row> unpaired(const pg::Vector<Row> &rows, const pg::Vector<Waiting> &waiting) {
+    pg::Vector<Row> left;
+    for (const Waiting &w : waiting) {
+        if (!w.paired) {
+            left.push_back(rows[w.number]);
+        }
+    }
+    return left;
+}
+
+} // namespace
+
+void remove_permitted(const analysis::FreeChoices *choices, Difference *difference) {
+    if (difference->view.empty() || difference->query.empty()) {
+        return;
+    }
+    Judge judge(choices, *difference);
+    pg::Vector<Waiting> view = sort_rows(&judge, difference->view);
+    pg::Vector<Waiting> query = sort_rows(&judge, difference->query);
+    MemoryContext trial = AllocSetContextCreate(CurrentMemoryContext, "upkeep trial", ALLOCSET_DEFAULT_SIZES);
+    for (Waiting &row : view) {
+        CHECK_FOR_INTERRUPTS();
+        pg::InContext in_trial(trial);
+        if (Waiting *counterpart = find_counterpart(&judge, *difference, row, &query)) {
+            row.paired = true;
+            counterpart->paired = true;
+        }
+        MemoryContextReset(trial);
+    }
+    difference->view = unpaired(difference->view, view);
+    difference->query = unpaired(difference->query, query);
+}
+
+} // namespace upkeep::api
