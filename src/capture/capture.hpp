@@ -5,7 +5,8 @@
 namespace upkeep::capture {
 
 /// Rows of one base table with one weight. `desc` has the base table's attribute numbers (so that a Var of the table
-/// reads it as it is); columns that no view uses may be NULL there whatever the table holds.
+/// reads it as it is); columns that no view uses may be NULL there, and of another type, whatever the table holds.
+/// Read it with a BatchReader, or from SQL as a named tuplestore.
 struct Batch {
   Tuplestorestate *rows;
   TupleDesc desc;
@@ -17,30 +18,64 @@ struct TableChange {
   Oid relid;
   bool unknown;             // rows were lost to us (TRUNCATE, a statement without its end): rebuild what depends on it
   const char *unknown_why;  // for the log, or nullptr
-  pg::Vector<Batch> batches;
+  pg::Vector<Batch> batches; // empty if unknown
 };
 
-/// Trigger bodies (called by api/triggers.cpp).
+/// Reads rows through a read pointer of its own, so that several readers, and a user's triggers on the same transition
+/// table, do not disturb each other. The pointer lives as long as the rows do.
+class BatchReader {
+public:
+  explicit BatchReader(const Batch &batch) : BatchReader(batch.rows, batch.desc) {}
+  BatchReader(Tuplestorestate *rows, TupleDesc desc);
+  ~BatchReader();
+  BatchReader(const BatchReader &) = delete;
+  BatchReader &operator=(const BatchReader &) = delete;
+
+  /// Fetches the next row into slot(); false at the end. A row is valid until the next call.
+  bool next();
+  void rewind();
+  TupleTableSlot *slot() const { return slot_; }
+
+private:
+  Tuplestorestate *rows_;
+  int pointer_;
+  TupleTableSlot *slot_;
+};
+
+/// Trigger bodies (called by api/triggers.cpp). Both do nothing for a table that no active immediate view reads.
 void before_statement(TriggerData *trigger);
-/// Records the transition tables. Returns true when no statement on a base table is open any more: maintain now.
+/// Records the transition tables. Returns true when no statement on a base table is open any more and something has
+/// changed: call maintain::run_pending() at once, while the trigger's transition tables exist.
 bool after_statement(TriggerData *trigger);
 
 /// The pending changes, consumed: valid until release_changes. When the statement that has just ended is the only one,
-/// the batches are its own transition tables (nothing was copied).
+/// the batches are its own transition tables (nothing was copied). Until release_changes, or until the subtransaction
+/// that took them aborts, statements on base tables only add to what is pending.
 pg::Vector<TableChange> take_changes();
 void release_changes();
 
-/// True when changes are pending (used at PRE_COMMIT and by the executor-end hook).
+/// True when changes are pending (used at PRE_COMMIT and by the executor's hook).
 bool has_pending();
 
-/// Registered by module.cpp: transaction and subtransaction callbacks and the executor-end hook. `reconcile` is called
-/// (up the layers, by function pointer) when pending changes exist though no AFTER STATEMENT trigger will come.
+/// The command id that a snapshot must have as its curcid to see the base tables as they were before the pending (or
+/// taken) changes. Nothing where no such id exists: a function that wrote ran in the outermost query before its first
+/// change of a base table, so that ids of older commands are larger than those of the change; or rows may have been
+/// frozen as they were copied in.
+std::optional<CommandId> old_state_command();
+
+/// Registers the transaction and subtransaction callbacks and the executor's hook (called once, by module.cpp).
+/// `reconcile` is called (up the layers, by function pointer; with an active snapshot) when pending changes exist
+/// though no AFTER STATEMENT trigger will come: after a query that ended without it, and before commit or prepare.
 using Reconcile = void (*)();
 void install(Reconcile reconcile);
 
-/// Creates or drops the capture triggers of a base table (ENABLE ALWAYS statement triggers). Needs ShareRowExclusiveLock,
-/// which CREATE TRIGGER takes. create is idempotent and repairs missing or disabled triggers.
+/// Creates the capture triggers of a base table (ENABLE ALWAYS statement triggers), or repairs those that are missing,
+/// disabled or altered. Takes ShareRowExclusiveLock, so that whoever calls can build a view after it. The caller's right
+/// to create triggers has been checked; they are created whoever calls. Raises object_in_use while a statement on a base
+/// table is open (the view would get its changes twice), and, if a trigger has to be created, while a query of this
+/// session uses the table (its changes so far are unknown to us), so the caller must not have it open itself.
 void create_triggers(Oid relid);
+/// Drops them. They are left (and do nothing, once no view is registered) if a query of this session uses the table.
 void drop_triggers(Oid relid);
 /// True if all capture triggers exist and are enabled ALWAYS.
 bool has_triggers(Oid relid);

@@ -1,0 +1,95 @@
+// Transaction and subtransaction callbacks, and the executor's hook.
+//
+// A statement can end without its AFTER STATEMENT trigger: a C caller that runs a DML statement with RETURNING through
+// SPI with a row limit fires BEFORE STATEMENT, changes rows, and stops before the triggers. ExecutorFinish is where
+// triggers are fired, in every query that does not fail, so what is still open after it has lost its trigger.
+// (COPY and TRUNCATE have executor states of their own and always fire both triggers, or fail.)
+#include "capture/callbacks.hpp"
+#include "capture/capture.hpp"
+#include "capture/nesting.hpp"
+#include "capture/pending.hpp"
+#include "pg/entry.hpp"
+
+namespace upkeep::capture {
+
+namespace {
+
+Reconcile reconcile_changes = nullptr;
+ExecutorFinish_hook_type next_executor_finish = nullptr;
+
+void after_executor(MemoryContext executor, bool fires_triggers) {
+    pg::Vector<Oid> lost;
+    finish_executor(executor, fires_triggers, lost);
+    for (const Oid relid : lost) {
+        add_unknown(relid, "a statement ended without its AFTER STATEMENT triggers");
+    }
+    if (!lost.empty() && !is_statement_open() && !is_taken()) {
+        reconcile_changes();
+    }
+}
+
+void on_executor_finish(QueryDesc *query) {
+    MemoryContext executor = query->estate->es_query_cxt;
+    const bool fires_triggers = (query->estate->es_top_eflags & EXEC_FLAG_SKIP_TRIGGERS) == 0;
+    if (next_executor_finish != nullptr) {
+        next_executor_finish(query);
+    } else {
+        standard_ExecutorFinish(query);
+    }
+    if (is_statement_open()) {
+        pg::guard([=] { after_executor(executor, fires_triggers); });
+    }
+}
+
+// Nothing is skipped silently: what no trigger will come for any more is reconciled before the commit.
+void before_commit() {
+    pg::Vector<Oid> lost;
+    close_all_statements(lost);
+    for (const Oid relid : lost) {
+        add_unknown(relid, "a statement was still open at the end of the transaction");
+    }
+    if (has_pending()) {
+        PushActiveSnapshot(GetTransactionSnapshot());
+        reconcile_changes();
+        PopActiveSnapshot();
+    }
+    drop_later(detach_pending());
+    sweep_dropped();
+}
+
+void on_transaction(XactEvent event, void *) {
+    switch (event) {
+    case XACT_EVENT_PRE_COMMIT:
+    case XACT_EVENT_PRE_PREPARE:
+        if (is_statement_open() || has_pending() || has_dropped()) {
+            pg::guard([] { before_commit(); });
+        }
+        break;
+    case XACT_EVENT_COMMIT:
+    case XACT_EVENT_PREPARE:
+    case XACT_EVENT_ABORT:
+        forget_changes();
+        break;
+    default: // parallel workers change nothing
+        break;
+    }
+}
+
+void on_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *) {
+    if (event == SUBXACT_EVENT_ABORT_SUB) {
+        abort_changes(subid);
+    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
+        commit_changes(subid, parent);
+    }
+}
+
+} // namespace
+
+void install(Reconcile reconcile) {
+    reconcile_changes = reconcile;
+    next_executor_finish = std::exchange(ExecutorFinish_hook, on_executor_finish);
+    RegisterXactCallback(on_transaction, nullptr);
+    RegisterSubXactCallback(on_subtransaction, nullptr);
+}
+
+} // namespace upkeep::capture

@@ -1,0 +1,16 @@
+// What the transaction callbacks do to the state of capture.
+#pragma once
+#include "pg/postgres.hpp"
+
+namespace upkeep::capture {
+
+/// True between take_changes and release_changes.
+bool is_taken();
+
+/// Undoes, or gives to the parent, what this subtransaction has recorded. Cannot fail.
+void abort_changes(SubTransactionId subid);
+void commit_changes(SubTransactionId subid, SubTransactionId parent);
+/// The transaction is over; its memory and files are released by the server.
+void forget_changes();
+
+} // namespace upkeep::capture

@@ -1,0 +1,155 @@
+// The capture triggers of a base table: which they are, whether they are there, creating and dropping them.
+#include "capture/capture.hpp"
+#include "capture/nesting.hpp"
+
+extern "C" {
+#include "catalog/pg_authid.h"
+#include "commands/tablecmds.h"
+#include "parser/parse_func.h"
+}
+
+namespace upkeep::capture {
+
+namespace {
+
+struct Definition {
+    const char *name; // sorts before what a user is likely to choose: triggers fire in the order of their names
+    int16 timing;
+    int16 events;
+    const char *function; // in schema upkeep
+    const char *old_table;
+    const char *new_table;
+};
+
+constexpr int16 all_events = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE | TRIGGER_TYPE_TRUNCATE;
+constexpr const char *old_name = "upkeep_old_rows";
+constexpr const char *new_name = "upkeep_new_rows";
+
+constexpr Definition definitions[] = {
+    {"00_upkeep_before", TRIGGER_TYPE_BEFORE, all_events, "capture_before", nullptr, nullptr},
+    {"00_upkeep_after_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT, "capture_after", nullptr, new_name},
+    {"00_upkeep_after_update", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE, "capture_after", old_name, new_name},
+    {"00_upkeep_after_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE, "capture_after", old_name, nullptr},
+    {"00_upkeep_after_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, "capture_after", nullptr, nullptr},
+};
+
+Oid require_function(const char *name) {
+    List *qualified = list_make2(makeString(pstrdup("upkeep")), makeString(pstrdup(name)));
+    return LookupFuncName(qualified, 0, nullptr, false);
+}
+
+bool same_name(const char *a, const char *b) {
+    return a == nullptr || b == nullptr ? a == b : std::strcmp(a, b) == 0;
+}
+
+// The table's trigger of that name, or nullptr.
+const Trigger *find_trigger(Relation relation, const Definition &definition) {
+    const TriggerDesc *triggers = relation->trigdesc;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
+        if (std::strcmp(triggers->triggers[i].tgname, definition.name) == 0) {
+            return &triggers->triggers[i];
+        }
+    }
+    return nullptr;
+}
+
+bool is_right(Relation relation, const Definition &definition) {
+    const Trigger *trigger = find_trigger(relation, definition);
+    return trigger != nullptr && trigger->tgenabled == TRIGGER_FIRES_ALWAYS && !trigger->tgisinternal &&
+           trigger->tgtype == (definition.timing | definition.events) && trigger->tgnattr == 0 &&
+           trigger->tgqual == nullptr && same_name(trigger->tgoldtable, definition.old_table) &&
+           same_name(trigger->tgnewtable, definition.new_table) &&
+           trigger->tgfoid == require_function(definition.function);
+}
+
+bool are_right(Relation relation) {
+    return std::all_of(std::begin(definitions), std::end(definitions),
+                       [relation](const Definition &definition) { return is_right(relation, definition); });
+}
+
+List *add_transition(List *list, const char *name, bool is_new) {
+    if (name == nullptr) {
+        return list;
+    }
+    TriggerTransition *transition = makeNode(TriggerTransition);
+    transition->name = pstrdup(name);
+    transition->isNew = is_new;
+    transition->isTable = true;
+    return lappend(list, transition);
+}
+
+void create_trigger(Oid relid, const Definition &definition) {
+    CreateTrigStmt *statement = makeNode(CreateTrigStmt);
+    statement->replace = true;
+    statement->trigname = pstrdup(definition.name);
+    statement->timing = definition.timing;
+    statement->events = definition.events;
+    statement->transitionRels = add_transition(nullptr, definition.old_table, false);
+    statement->transitionRels = add_transition(statement->transitionRels, definition.new_table, true);
+    CreateTriggerFiringOn(statement, nullptr, relid, InvalidOid, InvalidOid, InvalidOid,
+                          require_function(definition.function), InvalidOid, nullptr, false, false,
+                          TRIGGER_FIRES_ALWAYS);
+}
+
+bool is_in_use(Relation relation) {
+    return relation->rd_refcnt != 1 || AfterTriggerPendingOnRel(RelationGetRelid(relation));
+}
+
+} // namespace
+
+bool has_triggers(Oid relid) {
+    Relation relation = table_open(relid, AccessShareLock);
+    const bool right = are_right(relation);
+    table_close(relation, AccessShareLock);
+    return right;
+}
+
+void create_triggers(Oid relid) {
+    Relation relation = table_open(relid, ShareRowExclusiveLock);
+    if (is_statement_open() || has_pending()) {
+        // A view that is built now would get what is pending a second time.
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                        errmsg("cannot capture changes of \"%s\" while a statement is changing a base table",
+                               RelationGetRelationName(relation))));
+    }
+    if (!are_right(relation)) {
+        CheckTableNotInUse(relation, "CREATE TRIGGER");
+    }
+    // The table's owner may be neither the caller nor the view's owner; an error restores the identity.
+    Oid user;
+    int context;
+    GetUserIdAndSecContext(&user, &context);
+    SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context | SECURITY_LOCAL_USERID_CHANGE);
+    for (const Definition &definition : definitions) {
+        if (!is_right(relation, definition)) {
+            create_trigger(relid, definition);
+            CommandCounterIncrement();
+        }
+    }
+    SetUserIdAndSecContext(user, context);
+    table_close(relation, NoLock);
+}
+
+void drop_triggers(Oid relid) {
+    Relation relation = try_relation_open(relid, AccessShareLock);
+    if (relation == nullptr) {
+        return;
+    }
+    ObjectAddresses *triggers = new_object_addresses();
+    if (!is_in_use(relation)) {
+        for (const Definition &definition : definitions) {
+            const Trigger *trigger = find_trigger(relation, definition);
+            if (trigger != nullptr) {
+                ObjectAddress address;
+                ObjectAddressSet(address, TriggerRelationId, trigger->tgoid);
+                add_exact_object_address(&address, triggers);
+            }
+        }
+    }
+    relation_close(relation, NoLock);
+    performMultipleDeletions(triggers, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+    free_object_addresses(triggers);
+    CommandCounterIncrement();
+}
+
+} // namespace upkeep::capture
