@@ -11,6 +11,7 @@
 #if PG_VERSION_NUM < 160000
 #undef PGDLLEXPORT
 #define PGDLLEXPORT __attribute__((visibility("default")))
+#define rd_newRelfilelocatorSubid rd_newRelfilenodeSubid
 #endif
 
 namespace upkeep::pg {
