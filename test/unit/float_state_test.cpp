@@ -113,6 +113,19 @@ TEST(FloatState, NegativeZeros) {
     expect_value(state.sum_float8(), 0.0);
 }
 
+TEST(FloatState, AChangeOfLooksOnlyIsNotZero) {
+    FloatState change(true);
+    change.add(-0.0, 1);
+    change.add(0.0, -1);
+    EXPECT_FALSE(change.is_zero());
+    FloatState state = state_of({0.0});
+    state.merge(change);
+    expect_value(state.sum_float8(), -0.0);
+    change.add(-0.0, -1);
+    change.add(0.0, 1);
+    EXPECT_TRUE(change.is_zero());
+}
+
 TEST(FloatState, Overflow) {
     FloatState state = state_of({1e308, 1e308});
     EXPECT_EQ(state.sum_float8().status, FloatStatus::overflow);
