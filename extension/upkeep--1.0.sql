@@ -1,5 +1,17 @@
 \echo Use "CREATE EXTENSION upkeep" to load this file. \quit
 
+-- Schemas ----------------------------------------------------------------------------------------------------------
+-- Members of the extension, so that they go with it; a schema of this name that somebody made before is not used.
+
+CREATE SCHEMA upkeep;
+REVOKE ALL ON SCHEMA upkeep FROM PUBLIC;
+GRANT USAGE ON SCHEMA upkeep TO PUBLIC;
+COMMENT ON SCHEMA upkeep IS 'keeping materialized views up to date';
+
+CREATE SCHEMA upkeep_data;
+REVOKE ALL ON SCHEMA upkeep_data FROM PUBLIC;
+COMMENT ON SCHEMA upkeep_data IS 'state tables of upkeep; not for reading or writing';
+
 -- Relations --------------------------------------------------------------------------------------------------------
 -- What the user asked for is dumped (registration_by_name); what upkeep keeps at run time is not, so that a restored view
 -- is recognized as not yet active. A regclass column could not be dumped: pg_dump creates some materialized views after
@@ -77,13 +89,6 @@ REVOKE ALL ON upkeep.registration, upkeep.registration_by_name, upkeep.activity,
     upkeep.fact, upkeep.setting FROM PUBLIC;
 -- pg_dump reads it, whoever runs it.
 GRANT SELECT ON upkeep.registration_by_name TO PUBLIC;
-
-CREATE SCHEMA upkeep_data;
-REVOKE ALL ON SCHEMA upkeep_data FROM PUBLIC;
-COMMENT ON SCHEMA upkeep_data IS 'state tables of upkeep; not for reading or writing';
-
-REVOKE ALL ON SCHEMA upkeep FROM PUBLIC;
-GRANT USAGE ON SCHEMA upkeep TO PUBLIC;
 
 -- Functions --------------------------------------------------------------------------------------------------------
 
