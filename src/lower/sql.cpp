@@ -181,6 +181,51 @@ const char *term_sql(const Block &block, algebra::InputSet changed, const pg::Ve
     return pg_get_querydef(q, false);
 }
 
+namespace {
+
+bool reads_input(Node *node, void *context) {
+    if (node == nullptr)
+        return false;
+    if (IsA(node, Var))
+        return castNode(Var, node)->varno == *static_cast<int *>(context) + 1;
+    return pg::walk_tree(node, reads_input, context);
+}
+
+/// Inputs that remain when `without` is left out: those that do not read it.
+algebra::InputSet inputs_without(const Block &block, int without) {
+    algebra::InputSet left_out = algebra::only(without);
+    for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
+        for (int other = 0; other < static_cast<int>(block.inputs.size()); other++) {
+            const RangeTblEntry *rte = block.rtes[i];
+            if (!algebra::has(left_out, other) || rte == nullptr || rte->rtekind == RTE_RELATION)
+                continue;
+            if (reads_input(reinterpret_cast<Node *>(rte->functions), &other) || reads_input(reinterpret_cast<Node *>(rte->values_lists), &other))
+                left_out |= algebra::only(i);
+        }
+    return ~left_out;
+}
+
+} // namespace
+
+const char *probe_sql(const Block &block, int input, int without) {
+    const algebra::InputSet kept = inputs_without(block, without);
+    Query *q = block_query(block, algebra::only(input));
+    List *from = NIL;
+    ListCell *lc;
+    foreach (lc, q->jointree->fromlist)
+        if (algebra::has(kept, lfirst_node(RangeTblRef, lc)->rtindex - 1))
+            from = lappend(from, lfirst(lc));
+    q->jointree->fromlist = from;
+    List *quals = NIL;
+    for (int i = 0; i < list_length(block.quals); i++)
+        if ((block.qual_shapes[i].inputs & ~kept) == 0 && block.qual_shapes[i].infallible)
+            quals = lappend(quals, copyObjectImpl(list_nth(block.quals, i)));
+    if (quals != NIL)
+        q->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(quals));
+    add_target(q, reinterpret_cast<Expr *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
+    return pg_get_querydef(q, false);
+}
+
 const char *group_sql(const GroupNode &node, std::uint64_t null_keys, std::span<const int> wanted, bool with_keys) {
     StringInfoData sql;
     initStringInfo(&sql);

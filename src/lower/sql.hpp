@@ -28,6 +28,10 @@ TupleDesc delta_descriptor(Oid relid);
 /// ascending order of input (bigint), then the wide row. Only conjuncts that evaluate in the term are in it.
 const char *term_sql(const analysis::Block &block, algebra::InputSet changed, const pg::Vector<WideColumn> &wide);
 
+/// `SELECT 1` over the changed rows of `input` joined with every other input but `without` (and the functions that read
+/// it), by the conjuncts that neither read `without` nor can fail.
+const char *probe_sql(const analysis::Block &block, int input, int without);
+
 /// Reads one group again: for a node without nodes below, `SELECT [key columns of any one row,] the wanted aggregates`
 /// over the rows whose key equals $1 … $n; bit i of `null_keys` says that key i IS NULL (its parameter is unused).
 /// `wanted`: numbers of aggregate calls; `with_keys`: a representative of the keys first.

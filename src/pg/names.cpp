@@ -1,5 +1,9 @@
 #include "pg/names.hpp"
 
+extern "C" {
+#include "catalog/pg_collation.h"
+}
+
 namespace upkeep::pg {
 
 const char *qualified_name(Oid relid) {
@@ -12,6 +16,16 @@ const char *qualified_name(Oid relid) {
 
 const char *type_name(Oid type, int32 typmod) {
     return format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+const char *collation_name(Oid collation) {
+    HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for collation %u", collation);
+    auto *form = reinterpret_cast<Form_pg_collation>(GETSTRUCT(tuple));
+    const char *name = quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname));
+    ReleaseSysCache(tuple);
+    return name;
 }
 
 } // namespace upkeep::pg

@@ -10,4 +10,7 @@ const char *qualified_name(Oid relid);
 /// "schema.name" of a type (format_type with the schema always shown), with its typmod.
 const char *type_name(Oid type, int32 typmod);
 
+/// "schema.name" of a collation, quoted where needed.
+const char *collation_name(Oid collation);
+
 } // namespace upkeep::pg

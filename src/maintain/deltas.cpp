@@ -1,0 +1,173 @@
+// The captured changes as one run uses them: consolidated where rows can cancel, and as relations for SQL.
+#include "maintain/run.hpp"
+
+#include "maintain/delta_reader.hpp"
+
+extern "C" {
+#include "utils/queryenvironment.h"
+}
+
+namespace upkeep::maintain {
+
+namespace {
+
+std::span<AttrNumber> used_columns(const analysis::TableSource &table) {
+    auto *columns = pg::create_array<AttrNumber>(static_cast<size_t>(bms_num_members(table.used)));
+    size_t n = 0;
+    for (int x = -1; (x = bms_next_member(table.used, x)) >= 0;)
+        columns[n++] = static_cast<AttrNumber>(x + FirstLowInvalidHeapAttributeNumber);
+    return {columns, n};
+}
+
+/// ΔR by image of the used columns: what one statement (or a nest of statements) took out and put back is gone.
+void consolidate(Run &run, int number, TableDelta &delta) {
+    const size_t n = delta.used.size();
+    auto *ops = pg::create_array<pg::ColumnOps>(n);
+    for (size_t i = 0; i < n; i++) {
+        Form_pg_attribute a = TupleDescAttr(delta.batches[0].desc, delta.used[i] - 1);
+        ops[i] = pg::prepare_column_ops(a->atttypid, a->attcollation, InvalidOid);
+    }
+    auto *zset = new (palloc(sizeof(ZSet))) ZSet({ops, n}, run.memory);
+    auto *values = pg::create_array<Datum>(n);
+    auto *nulls = pg::create_array<bool>(n);
+    for (DeltaReader reader(run, number); reader.next();) {
+        CHECK_FOR_INTERRUPTS();
+        TupleTableSlot *slot = reader.slot();
+        for (size_t i = 0; i < n; i++)
+            values[i] = slot_getattr(slot, delta.used[i], &nulls[i]);
+        zset->add(values, nulls, reader.weight());
+    }
+    int64 left = 0;
+    for (const ZSet::Row *row : zset->rows())
+        left += row->weight != 0 ? 1 : 0;
+    delta.rows = left;
+    delta.consolidated = zset;
+}
+
+/// The delta as a relation with the table's attribute numbers and the weight behind them.
+void build_relation(Run &run, int number, TableDelta &delta) {
+    delta.relation_desc = lower::delta_descriptor(delta.relid);
+    delta.relation = tuplestore_begin_heap(false, false, work_mem);
+    const int natts = delta.relation_desc->natts;
+    auto *values = pg::create_array<Datum>(static_cast<size_t>(natts));
+    auto *nulls = pg::create_array<bool>(static_cast<size_t>(natts));
+    std::fill(nulls, nulls + natts, true);
+    nulls[natts - 1] = false;
+    for (DeltaReader reader(run, number); reader.next();) {
+        CHECK_FOR_INTERRUPTS();
+        for (AttrNumber column : delta.used)
+            values[column - 1] = slot_getattr(reader.slot(), column, &nulls[column - 1]);
+        values[natts - 1] = Int64GetDatum(reader.weight());
+        tuplestore_putvalues(delta.relation, delta.relation_desc, values, nulls);
+    }
+}
+
+} // namespace
+
+DeltaReader::DeltaReader(Run &run, int table) : delta_(run.tables[table]) {
+    if (delta_.consolidated != nullptr)
+        slot_ = MakeSingleTupleTableSlot(delta_.desc, &TTSOpsVirtual);
+}
+
+DeltaReader::~DeltaReader() {
+    if (slot_ != nullptr)
+        ExecDropSingleTupleTableSlot(slot_);
+}
+
+bool DeltaReader::next_consolidated() {
+    std::span<ZSet::Row *> rows = delta_.consolidated->rows();
+    while (at_ < rows.size() && rows[at_]->weight == 0)
+        at_++;
+    if (at_ == rows.size())
+        return false;
+    const ZSet::Row *row = rows[at_++];
+    weight_ = row->weight;
+    ExecClearTuple(slot_);
+    std::fill(slot_->tts_isnull, slot_->tts_isnull + slot_->tts_tupleDescriptor->natts, true);
+    for (size_t i = 0; i < delta_.used.size(); i++) {
+        slot_->tts_values[delta_.used[i] - 1] = row->values[i];
+        slot_->tts_isnull[delta_.used[i] - 1] = row->nulls[i];
+    }
+    ExecStoreVirtualTuple(slot_);
+    return true;
+}
+
+bool DeltaReader::next() {
+    if (delta_.consolidated != nullptr)
+        return next_consolidated();
+    while (true) {
+        if (batch_.has_value() && batch_->next())
+            return true;
+        batch_.reset();
+        if (at_ == delta_.batches.size())
+            return false;
+        weight_ = delta_.batches[at_].weight;
+        batch_.emplace(delta_.batches[at_++]);
+    }
+}
+
+TupleTableSlot *DeltaReader::slot() { return slot_ != nullptr ? slot_ : batch_->slot(); }
+
+bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes) {
+    pg::InContext in(run.memory);
+    const auto &tables = run.program->query->tables;
+    bool any = false;
+    run.tables.resize(tables.size());
+    for (size_t t = 0; t < tables.size(); t++) {
+        TableDelta &delta = run.tables[t];
+        delta.relid = tables[t].relid;
+        bool in_sign = false, out_sign = false;
+        for (const capture::TableChange &change : changes)
+            if (change.relid == delta.relid)
+                for (const capture::Batch &batch : change.batches) {
+                    const int64 n = tuplestore_tuple_count(batch.rows);
+                    if (n == 0)
+                        continue;
+                    delta.batches.push_back(batch);
+                    delta.rows += n;
+                    (batch.weight > 0 ? in_sign : out_sign) = true;
+                }
+        if (delta.rows == 0)
+            continue;
+        delta.desc = delta.batches[0].desc;
+        delta.used = used_columns(tables[t]);
+        run.rows_in += delta.rows;
+        if (in_sign && out_sign)
+            consolidate(run, static_cast<int>(t), delta);
+        any |= delta.rows > 0;
+    }
+    return any;
+}
+
+void connect_spi(Run &run) {
+    if (run.spi)
+        return;
+    const MemoryContext context = CurrentMemoryContext;
+    if (SPI_connect() != SPI_OK_CONNECT)
+        elog(ERROR, "SPI_connect failed");
+    pg::InContext in(run.memory);
+    for (size_t t = 0; t < run.tables.size(); t++) {
+        TableDelta &delta = run.tables[t];
+        if (delta.is_empty())
+            continue;
+        build_relation(run, static_cast<int>(t), delta);
+        auto *enr = pg::create<EphemeralNamedRelationData>();
+        enr->md.name = const_cast<char *>(lower::delta_name(static_cast<int>(t)));
+        enr->md.tupdesc = delta.relation_desc;
+        enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+        enr->md.enrtuples = static_cast<double>(delta.rows);
+        enr->reldata = delta.relation;
+        if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
+            elog(ERROR, "could not register the change of relation %u", delta.relid);
+    }
+    run.spi = true;
+    MemoryContextSwitchTo(context);
+}
+
+void finish_spi(Run &run) {
+    if (run.spi)
+        SPI_finish();
+    run.spi = false;
+}
+
+} // namespace upkeep::maintain

@@ -1,0 +1,395 @@
+// From an analysed query to a program: expressions compiled, states laid out.
+#include "maintain/identity.hpp"
+#include "maintain/program.hpp"
+#include "pg/names.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "catalog/pg_constraint.h"
+#include "rewrite/rewriteHandler.h"
+}
+
+namespace upkeep::maintain {
+
+using analysis::AggCall;
+using analysis::Block;
+using analysis::GroupNode;
+
+namespace {
+
+BlockProgram make_block(const Block &block) {
+    BlockProgram p{};
+    p.block = &block;
+    p.direct = block.inputs.size() == 1 && block.inputs[0].source >= 0;
+    if (p.direct) {
+        p.input_evaluator = Evaluator::over_input(block);
+        if (block.inputs[0].kind == algebra::InputKind::node)
+            return p;
+    }
+    p.wide = lower::wide_columns(block);
+    p.wide_desc = CreateTemplateTupleDesc(static_cast<int>(p.wide.size()));
+    pg::Vector<analysis::ColumnType> types;
+    for (size_t i = 0; i < p.wide.size(); i++) {
+        const analysis::ColumnType &t = p.wide[i].type;
+        const auto attno = static_cast<AttrNumber>(i + 1);
+        TupleDescInitEntry(p.wide_desc, attno, psprintf("c%zu", i + 1), t.type, t.typmod, 0);
+        TupleDescInitEntryCollation(p.wide_desc, attno, t.collation);
+        types.push_back(t);
+    }
+    p.wide_ops = column_ops(types);
+    p.wide_outputs = Evaluator::over_wide(block, p.wide, false);
+    p.wide_all = Evaluator::over_wide(block, p.wide, true);
+    return p;
+}
+
+AggSpec make_spec(const GroupNode &node, const AggCall &call) {
+    AggSpec spec{};
+    const Aggref *a = call.aggref;
+    spec.kind = call.plain ? classify_aggregate(a->aggfnoid, a->aggdistinct != NIL || a->aggorder != NIL) : AggKind::recompute;
+    spec.aggfnoid = a->aggfnoid;
+    spec.argtypmod = -1;
+    if (!call.args.empty()) {
+        const analysis::ColumnType &t = node.input.columns[call.args[0]];
+        spec.argtype = t.type;
+        spec.argtypmod = t.typmod;
+        spec.argcollation = t.collation;
+    }
+    spec.resulttype = a->aggtype;
+    spec.inputcollation = a->inputcollid;
+    spec.constant_scale = call.constant_scale;
+    prepare_aggregate(&spec);
+    return spec;
+}
+
+void lay_out_states(NodeProgram *p) {
+    p->first_state = pg::create_array<int>(p->naggs);
+    p->states_of = pg::create_array<int>(p->naggs);
+    p->delta_offset = pg::create_array<Size>(p->naggs);
+    p->nstates = 1;
+    for (int a = 0; a < p->naggs; a++) {
+        StateColumn columns[kMaxStateColumns];
+        p->first_state[a] = p->nstates;
+        p->states_of[a] = state_columns(p->specs[a], columns);
+        p->nstates += p->states_of[a];
+        p->delta_offset[a] = p->delta_size;
+        p->delta_size += MAXALIGN(aggregate_delta_size(p->specs[a]));
+        p->consolidates |= is_read_again_kind(p->specs[a].kind);
+        p->reads_again |= p->specs[a].kind == AggKind::recompute;
+    }
+    p->key_column = pg::create_array<AttrNumber>(p->node->keys.size());
+    p->state_place = pg::create_array<StatePlace>(static_cast<size_t>(p->nstates));
+}
+
+NodeProgram make_node(int number, const GroupNode &node) {
+    NodeProgram p{};
+    p.number = number;
+    p.node = &node;
+    for (const Block *block : node.input.blocks)
+        p.blocks.push_back(make_block(*block));
+    p.flow_ops = column_ops(node.input.columns);
+    p.row_ops = column_ops(node.columns);
+    p.row_desc = CreateTemplateTupleDesc(static_cast<int>(node.columns.size()));
+    for (size_t i = 0; i < node.columns.size(); i++) {
+        TupleDescInitEntry(p.row_desc, static_cast<AttrNumber>(i + 1), psprintf("c%zu", i + 1), node.columns[i].type,
+                           node.columns[i].typmod, 0);
+        TupleDescInitEntryCollation(p.row_desc, static_cast<AttrNumber>(i + 1), node.columns[i].collation);
+    }
+    auto *keys = pg::create_array<pg::ColumnOps>(node.keys.size());
+    for (int k = 0; k < node.nkeys(); k++) {
+        keys[k] = pg::prepare_column_ops(node.columns[k].type, node.keys[k].collation, node.keys[k].equality);
+        p.ambiguous_keys |= !keys[k].image_equality;
+    }
+    p.key_ops = {keys, node.keys.size()};
+    p.naggs = static_cast<int>(node.aggs.size());
+    p.specs = pg::create_array<AggSpec>(node.aggs.size());
+    for (int a = 0; a < p.naggs; a++)
+        p.specs[a] = make_spec(node, node.aggs[a]);
+    lay_out_states(&p);
+    return p;
+}
+
+/// The column of the view that shows output column `wanted` (1-based) of the node bare, or 0.
+AttrNumber shown_as(const Block &top, int wanted) {
+    for (int i = 0; i < list_length(top.outputs); i++) {
+        auto *e = static_cast<Node *>(list_nth(top.outputs, i));
+        if (IsA(e, Var) && castNode(Var, e)->varattno == wanted)
+            return static_cast<AttrNumber>(i + 1);
+    }
+    return 0;
+}
+
+/// Whether a kind's state follows from its shown value and the number of its non-null arguments.
+bool is_visible_kind(const AggSpec &spec) {
+    switch (spec.kind) {
+    case AggKind::count_star: case AggKind::count_value: case AggKind::sum_int: case AggKind::sum_int8:
+    case AggKind::sum_money: case AggKind::min: case AggKind::max:
+        return true;
+    case AggKind::sum_numeric: return spec.constant_scale >= 0;
+    default: return false;
+    }
+}
+
+/// The aggregate whose shown value counts the non-null arguments of call `a` (-1: the group's own count, -2: none).
+int counted_by(const NodeProgram &p, const Block &top, int a) {
+    const AggCall &call = p.node->aggs[a];
+    if (call.filter < 0 && call.not_null)
+        return -1;
+    for (int b = 0; b < p.naggs; b++) {
+        const AggCall &other = p.node->aggs[b];
+        if (p.specs[b].kind == AggKind::count_value && equal(other.aggref->args, call.aggref->args) &&
+            equal(other.aggref->aggfilter, call.aggref->aggfilter) && shown_as(top, p.node->nkeys() + b + 1) > 0)
+            return b;
+        if (p.specs[b].kind == AggKind::count_star && call.not_null && equal(other.aggref->aggfilter, call.aggref->aggfilter) &&
+            shown_as(top, p.node->nkeys() + b + 1) > 0)
+            return b;
+    }
+    return -2;
+}
+
+/// Lays the node's state into the view's own columns, if all of it is visible there.
+bool lay_into_view(NodeProgram *p, const Block &top) {
+    const int nkeys = p->node->nkeys();
+    for (int k = 0; k < nkeys; k++)
+        if ((p->key_column[k] = shown_as(top, k + 1)) == 0)
+            return false;
+    AttrNumber group_count = 0;
+    for (int a = 0; a < p->naggs; a++) {
+        const AggCall &call = p->node->aggs[a];
+        const bool counts_rows = call.filter < 0 && (p->specs[a].kind == AggKind::count_star ||
+                                                     (p->specs[a].kind == AggKind::count_value && call.not_null));
+        if (counts_rows && group_count == 0)
+            group_count = shown_as(top, nkeys + a + 1);
+    }
+    if (group_count == 0)
+        return false;
+    p->state_place[0] = {group_count, -1};
+    p->visible_count = pg::create_array<int>(p->node->aggs.size());
+    for (int a = 0; a < p->naggs; a++) {
+        const AttrNumber shown = shown_as(top, nkeys + a + 1);
+        const int counter = counted_by(*p, top, a);
+        const bool needs_count = !is_read_again_kind(p->specs[a].kind) && p->specs[a].kind != AggKind::count_star &&
+                                 p->specs[a].kind != AggKind::count_value;
+        if (shown == 0 || !is_visible_kind(p->specs[a]) || (needs_count && counter == -2))
+            return false;
+        p->visible_count[a] = !needs_count ? -1 : counter < 0 ? 0 : p->first_state[counter];
+        for (int s = 0; s < p->states_of[a]; s++)
+            p->state_place[p->first_state[a] + s] = {shown, -1};
+    }
+    return true;
+}
+
+const char *state_table_columns(NodeProgram *p) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    AttrNumber column = 0;
+    for (int k = 0; k < p->node->nkeys(); k++) {
+        const analysis::ColumnType &t = p->node->columns[k];
+        p->key_column[k] = ++column;
+        appendStringInfo(&sql, "k%d %s", k + 1, pg::type_name(t.type, -1));
+        if (OidIsValid(t.collation) && t.collation != get_typcollation(t.type))
+            appendStringInfo(&sql, " COLLATE %s", pg::collation_name(t.collation));
+        appendStringInfoString(&sql, ", ");
+    }
+    appendStringInfoString(&sql, "n bigint NOT NULL");
+    p->state_place[0] = {++column, -1};
+    for (int a = 0; a < p->naggs; a++) {
+        StateColumn columns[kMaxStateColumns];
+        const int n = state_columns(p->specs[a], columns);
+        for (int s = 0; s < n; s++) {
+            appendStringInfo(&sql, ", a%d_%s %s", a + 1, columns[s].suffix, pg::type_name(columns[s].type, -1));
+            p->state_place[p->first_state[a] + s] = {++column, -1};
+        }
+    }
+    return sql.data;
+}
+
+} // namespace
+
+namespace {
+
+/// The primary key of a base table that is not deferrable: its columns, or empty.
+pg::Vector<AttrNumber> primary_key(Oid relid, Oid *constraint) {
+    pg::Vector<AttrNumber> key;
+    Bitmapset *columns = get_primary_key_attnos(relid, false, constraint);
+    for (int x = -1; (x = bms_next_member(columns, x)) >= 0;)
+        key.push_back(static_cast<AttrNumber>(x + FirstLowInvalidHeapAttributeNumber));
+    return key;
+}
+
+/// Where every table of a single block shows its primary key bare, these columns are a key of the view.
+bool key_from_primary_keys(Design *design, const analysis::ViewQuery &query) {
+    if (query.output.blocks.size() != 1)
+        return false;
+    const Block &block = *query.output.blocks[0];
+    pg::Vector<AttrNumber> found;
+    pg::Vector<analysis::Reliance> relied_on;
+    for (size_t i = 0; i < block.inputs.size(); i++) {
+        if (block.inputs[i].kind != algebra::InputKind::table)
+            return false;
+        Oid constraint = InvalidOid;
+        const pg::Vector<AttrNumber> key = primary_key(block.rtes[i]->relid, &constraint);
+        if (key.empty())
+            return false;
+        relied_on.push_back({ConstraintRelationId, constraint, 0, "key"});
+        for (AttrNumber attno : key) {
+            AttrNumber shown = 0;
+            for (int o = 0; o < list_length(block.outputs) && shown == 0; o++) {
+                auto *e = static_cast<Node *>(list_nth(block.outputs, o));
+                if (IsA(e, Var) && castNode(Var, e)->varno == static_cast<int>(i) + 1 && castNode(Var, e)->varattno == attno)
+                    shown = static_cast<AttrNumber>(o + 1);
+            }
+            if (shown == 0)
+                return false;
+            found.push_back(shown);
+        }
+    }
+    design->view_key = found;
+    design->keys_relied_on = relied_on;
+    for (AttrNumber column : found) {
+        const analysis::ColumnType &t = query.output.columns[column - 1];
+        design->view_key_equality.push_back(lookup_type_cache(t.type, TYPECACHE_EQ_OPR)->eq_opr);
+        design->view_key_collation.push_back(t.collation);
+    }
+    return true;
+}
+
+/// The keys of the only node below, where all are shown bare: a key of the view.
+bool key_from_node(Design *design, const NodeProgram &node, const Block &top) {
+    pg::Vector<AttrNumber> found;
+    for (int k = 0; k < node.node->nkeys(); k++) {
+        const AttrNumber shown = shown_as(top, k + 1);
+        if (shown == 0)
+            return false;
+        found.push_back(shown);
+        design->view_key_equality.push_back(node.node->keys[k].equality);
+        design->view_key_collation.push_back(node.node->keys[k].collation);
+    }
+    design->view_key = found;
+    return true;
+}
+
+void choose_view_identity(Design *design, Relation view) {
+    Program *p = design->program;
+    const analysis::ViewQuery &query = *p->query;
+    const Block *top = query.output.blocks.size() == 1 ? query.output.blocks[0] : nullptr;
+    const bool over_node = top != nullptr && top->inputs.size() == 1 && top->inputs[0].kind == algebra::InputKind::node;
+    bool keyed = false;
+    if (over_node) {
+        NodeProgram &node = p->nodes[top->inputs[0].source];
+        p->output_in_node = top->quals == NIL && lay_into_view(&node, *top);
+        node.in_view = p->output_in_node;
+        keyed = key_from_node(design, node, *top);
+    } else {
+        keyed = key_from_primary_keys(design, query);
+    }
+    if (!keyed) {
+        design->view_key.clear();
+        design->view_key_equality.clear();
+        design->view_key_collation.clear();
+        design->keys_relied_on.clear();
+        design->view_kind = IdentityKind::image_hash;
+    } else if (design->view_key.empty()) {
+        design->view_kind = IdentityKind::single_row;
+    } else {
+        design->view_kind = is_fixed_length_key(RelationGetDescr(view), {design->view_key.data(), design->view_key.size()})
+                                ? IdentityKind::unique_columns
+                                : IdentityKind::key_hash;
+    }
+    p->output.keyed = keyed;
+}
+
+const pg::Refusal *check_node(const NodeProgram &p) {
+    bool over_node = false;
+    for (const BlockProgram &b : p.blocks)
+        for (const algebra::Input &input : b.block->inputs)
+            over_node |= input.kind == algebra::InputKind::node;
+    for (int a = 0; a < p.naggs; a++) {
+        const char *name = get_func_name(p.specs[a].aggfnoid);
+        if (p.specs[a].kind == AggKind::recompute)
+            return analysis::make_refusal("unsupported-aggregate", psprintf("aggregate %s", name),
+                                          psprintf("The aggregate %s, in this form, is not maintained incrementally.", name),
+                                          "Use another aggregate, or register the materialized view with mode => 'manual'.");
+        if (over_node && is_read_again_kind(p.specs[a].kind))
+            return analysis::make_refusal("unsupported-aggregate", psprintf("aggregate %s over a grouped subquery", name),
+                                          psprintf("The aggregate %s over a grouped or DISTINCT subquery is not maintained incrementally.", name),
+                                          "Rewrite the query without it, or register the materialized view with mode => 'manual'.");
+    }
+    for (int k = 0; k < p.node->nkeys(); k++)
+        if (get_typtype(p.node->columns[k].type) == TYPTYPE_PSEUDO || p.key_ops[k].equal == nullptr)
+            return analysis::make_refusal("unsupported-key", psprintf("grouping by type %s", format_type_be(p.node->columns[k].type)),
+                                          "Values of this type cannot be stored in a column, or have no equality.",
+                                          "Group by the fields of the row instead.");
+    if (p.ambiguous_keys && over_node)
+        return analysis::make_refusal("unsupported-key", "grouping of a grouped subquery by a type with equal values of different form",
+                                      "The representative of such a key cannot be read again from the subquery.",
+                                      "Cast the key to a type whose equal values are identical.");
+    return nullptr;
+}
+
+bool uses_user_function(const analysis::ViewQuery &query) {
+    for (const analysis::Reliance &fact : query.facts)
+        if (fact.classid == ProcedureRelationId)
+            return true;
+    return false;
+}
+
+void describe_layout(Design *design) {
+    StringInfoData text;
+    initStringInfo(&text);
+    appendStringInfo(&text, "1; view %d", static_cast<int>(design->view_kind));
+    for (size_t i = 0; i < design->view_key.size(); i++)
+        appendStringInfo(&text, "%c%d", i == 0 ? ' ' : ',', design->view_key[i]);
+    for (size_t n = 0; n < design->state_columns.size(); n++)
+        appendStringInfo(&text, "; node %zu %s", n, design->state_columns[n] == nullptr ? "in view" : design->state_columns[n]);
+    for (const NodeProgram &node : design->program->nodes)
+        for (int a = 0; a < node.naggs; a++)
+            appendStringInfo(&text, "; %d:%d:%d", static_cast<int>(node.specs[a].kind), node.specs[a].constant_scale,
+                             node.visible_count != nullptr ? node.visible_count[a] : -2);
+    design->program->layout = text.data;
+}
+
+} // namespace
+
+const Query *view_query(Relation rel) {
+    if (rel->rd_rel->relkind != RELKIND_MATVIEW || rel->rd_rules == nullptr || rel->rd_rules->numLocks != 1)
+        return nullptr;
+    return linitial_node(Query, rel->rd_rules->rules[0]->actions);
+}
+
+Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal **refusal) {
+    analysis::ViewQuery *analysed = analysis::analyse(query, owner, refusal);
+    if (analysed == nullptr)
+        return nullptr;
+    auto *design = new (palloc(sizeof(Design))) Design();
+    auto *program = new (palloc(sizeof(Program))) Program();
+    design->program = program;
+    program->view = view;
+    program->owner = owner;
+    program->context = CurrentMemoryContext;
+    program->query = analysed;
+    for (size_t n = 0; n < analysed->nodes.size(); n++)
+        program->nodes.push_back(make_node(static_cast<int>(n), *analysed->nodes[n]));
+    for (const NodeProgram &node : program->nodes)
+        if ((*refusal = check_node(node)) != nullptr)
+            return nullptr;
+    for (const Block *block : analysed->output.blocks)
+        program->output.blocks.push_back(make_block(*block));
+    program->output.ops = column_ops(analysed->output.columns);
+    if (OidIsValid(view)) {
+        Relation rel = table_open(view, AccessShareLock);
+        choose_view_identity(design, rel);
+        table_close(rel, NoLock);
+    }
+    program->fixed_path = uses_user_function(*analysed);
+    for (NodeProgram &node : program->nodes) {
+        design->state_columns.push_back(node.in_view ? nullptr : state_table_columns(&node));
+        for (const BlockProgram &b : node.blocks)
+            program->fixed_path |= !b.direct;
+    }
+    for (const BlockProgram &b : program->output.blocks)
+        program->fixed_path |= !b.direct;
+    describe_layout(design);
+    return design;
+}
+
+} // namespace upkeep::maintain

@@ -1,0 +1,120 @@
+// The lock tags of a join: which keys of which pairs of occurrences a change touches.
+#include "maintain/delta_reader.hpp"
+#include "maintain/locks.hpp"
+
+namespace upkeep::maintain {
+
+using algebra::InputKind;
+
+namespace {
+
+/// The side's column of a tying equality, and the hash function that both sides share.
+struct TieSide {
+    AttrNumber column;
+    FmgrInfo hash;
+    Oid collation;
+};
+
+TieSide tie_side(const analysis::Block &block, int qual, int input) {
+    auto *op = castNode(OpExpr, list_nth(block.quals, qual));
+    RegProcedure left, right;
+    if (!get_op_hash_functions(op->opno, &left, &right))
+        elog(ERROR, "operator %u has no hash function", op->opno);
+    for (int side = 0; side < 2; side++) {
+        auto *arg = static_cast<Node *>(list_nth(op->args, side));
+        while (IsA(arg, RelabelType))
+            arg = reinterpret_cast<Node *>(castNode(RelabelType, arg)->arg);
+        const Var *var = castNode(Var, arg);
+        if (var->varno - 1 != input)
+            continue;
+        TieSide result{var->varattno, {}, op->inputcollid};
+        fmgr_info(side == 0 ? left : right, &result.hash);
+        return result;
+    }
+    elog(ERROR, "equality does not read input %d", input);
+}
+
+/// Join key hashes of the changed rows of one side, NULL keys left out.
+void collect_hashes(Run &run, const BlockProgram &block, int qual, int input, pg::Vector<uint64> *hashes) {
+    if (qual < 0) {
+        hashes->push_back(0);
+        return;
+    }
+    TieSide side = tie_side(*block.block, qual, input);
+    for (DeltaReader reader(run, block.block->inputs[input].source); reader.next();) {
+        bool isnull;
+        const Datum value = slot_getattr(reader.slot(), side.column, &isnull);
+        if (!isnull)
+            hashes->push_back(DatumGetUInt32(FunctionCall1Coll(&side.hash, side.collation, value)));
+    }
+}
+
+bool changed(const Run &run, const BlockProgram &block, int input) {
+    const algebra::Input &in = block.block->inputs[input];
+    return in.kind == InputKind::table && !run.tables[in.source].is_empty();
+}
+
+/// Whether the change of `input`, joined with everything but `other`, is not empty: else no pair of theirs can arise.
+bool reaches(Run &run, BlockProgram &block, int input, int other) {
+    connect_spi(run);
+    const char *sql = lower::probe_sql(*block.block, input, other);
+    SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
+    if (plan == nullptr)
+        elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+    PushActiveSnapshot(GetLatestSnapshot());
+    const int outcome = SPI_execute_plan(plan, nullptr, nullptr, true, 1);
+    PopActiveSnapshot();
+    if (outcome != SPI_OK_SELECT)
+        elog(ERROR, "could not probe a join: %s", SPI_result_code_string(outcome));
+    const bool any = SPI_processed > 0;
+    SPI_freeplan(plan);
+    return any;
+}
+
+void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &pair) {
+    const bool left = changed(run, block, pair.left);
+    const bool right = changed(run, block, pair.right);
+    if (!left && !right)
+        return;
+    const auto &inputs = block.block->inputs;
+    const bool self = inputs[pair.left].source == inputs[pair.right].source;
+    if (pair.qual < 0 && left != right && !reaches(run, block, left ? pair.left : pair.right, left ? pair.right : pair.left))
+        return;
+    pg::Vector<uint64> hashes;
+    if (self) {
+        collect_hashes(run, block, pair.qual, pair.left, &hashes);
+        if (pair.qual >= 0)
+            collect_hashes(run, block, pair.qual, pair.right, &hashes);
+        run.waited |= lock_join_pair(run.program->view, number, Side::self, {hashes.data(), hashes.size()});
+        return;
+    }
+    for (const bool is_left : {true, false}) {
+        if (!(is_left ? left : right))
+            continue;
+        hashes.clear();
+        collect_hashes(run, block, pair.qual, is_left ? pair.left : pair.right, &hashes);
+        run.waited |= lock_join_pair(run.program->view, number, is_left ? Side::left : Side::right, {hashes.data(), hashes.size()});
+    }
+}
+
+} // namespace
+
+void lock_joins(Run &run) {
+    pg::InContext in(run.memory);
+    uint32 block_number = 0;
+    auto lock_blocks = [&](pg::Vector<BlockProgram> &blocks) {
+        for (BlockProgram &block : blocks) {
+            const uint32 base = 4096 * block_number++;
+            if (block.direct)
+                continue;
+            delta::join_pairs(block.block->shape(), [&](const delta::Pair &pair) {
+                lock_pair(run, block, base + static_cast<uint32>(pair.left) * 64 + static_cast<uint32>(pair.right), pair);
+            });
+        }
+    };
+    for (NodeProgram &node : run.program->nodes)
+        lock_blocks(node.blocks);
+    lock_blocks(run.program->output.blocks);
+}
+
+} // namespace upkeep::maintain

@@ -1,0 +1,177 @@
+// Applying view rows: a bag by image, keyed rows by key, and a whole result by difference.
+#include "maintain/locks.hpp"
+#include "maintain/run.hpp"
+
+extern "C" {
+#include "access/tableam.h"
+}
+
+namespace upkeep::maintain {
+
+namespace {
+
+/// One changed row of a keyed view.
+struct Change {
+    uint64 hash; // of the key
+    const ZSet::Row *row;
+};
+
+struct Output {
+    Run &run;
+    Target *target;
+    TupleTableSlot *found;
+    TupleTableSlot *fresh;
+    const Identity &identity;
+    Datum *key;
+    bool *key_nulls;
+};
+
+bool broken(Run &run, const char *why) {
+    run.broken = true;
+    run.broken_why = why;
+    return false;
+}
+
+void fill(TupleTableSlot *slot, const ZSet::Row *row) {
+    const int n = slot->tts_tupleDescriptor->natts;
+    ExecClearTuple(slot);
+    std::copy(row->values, row->values + n, slot->tts_values);
+    std::copy(row->nulls, row->nulls + n, slot->tts_isnull);
+    ExecStoreVirtualTuple(slot);
+}
+
+void load_key(Output &o, const ZSet::Row *row) {
+    for (int k = 0; k < o.identity.nkeys; k++) {
+        o.key[k] = row->values[o.identity.attnos[k] - 1];
+        o.key_nulls[k] = row->nulls[o.identity.attnos[k] - 1];
+    }
+}
+
+bool same_key(const Output &o, const ZSet::Row *a, const ZSet::Row *b) {
+    for (int k = 0; k < o.identity.nkeys; k++) {
+        const int at = o.identity.attnos[k] - 1;
+        if (!pg::key_equal(o.identity.columns[k], a->values[at], a->nulls[at], b->values[at], b->nulls[at]))
+            return false;
+    }
+    return true;
+}
+
+bool apply_bag(Output &o, std::span<Change> changes) {
+    for (const Change &c : changes)
+        if (c.row->weight < 0 && remove_copies(o.target, c.row->values, c.row->nulls, -c.row->weight) != -c.row->weight)
+            return broken(o.run, "a row to delete is missing");
+    for (const Change &c : changes)
+        for (int64 i = 0; i < c.row->weight; i++) {
+            fill(o.fresh, c.row);
+            insert_row(o.target, o.fresh);
+        }
+    return true;
+}
+
+bool insert_keyed(Output &o, const ZSet::Row *row) {
+    load_key(o, row);
+    if (find_and_lock(o.target, o.key, o.key_nulls, o.found))
+        return broken(o.run, "a row to insert is there already");
+    fill(o.fresh, row);
+    if (!insert_absent(o.target, o.fresh))
+        return broken(o.run, "a row to insert is there already");
+    return true;
+}
+
+/// The rows of one key, which follow each other: at most one leaves and one comes.
+bool apply_key(Output &o, const ZSet::Row *leaves, const ZSet::Row *comes, bool deletes_first) {
+    if (leaves == nullptr)
+        return deletes_first || insert_keyed(o, comes);
+    load_key(o, leaves);
+    if (!find_and_lock(o.target, o.key, o.key_nulls, o.found))
+        return broken(o.run, "a row to delete is missing");
+    if (comes == nullptr || deletes_first) {
+        delete_row(o.target, o.found);
+        return true;
+    }
+    fill(o.fresh, comes);
+    update_row(o.target, o.found, o.fresh);
+    return true;
+}
+
+bool apply_keyed(Output &o, std::span<Change> changes) {
+    // A user's unique index must survive swapped values: then all deletes go before all inserts.
+    const bool deletes_first = has_other_unique_indexes(o.target);
+    for (size_t i = 0; i < changes.size();) {
+        const ZSet::Row *leaves = nullptr, *comes = nullptr;
+        size_t next = i;
+        for (; next < changes.size() && changes[next].hash == changes[i].hash && same_key(o, changes[i].row, changes[next].row); next++) {
+            const ZSet::Row *row = changes[next].row;
+            const ZSet::Row *&side = row->weight < 0 ? leaves : comes;
+            if (side != nullptr || row->weight > 1 || row->weight < -1)
+                return broken(o.run, "a key is there twice");
+            side = row;
+        }
+        i = next;
+        if (!apply_key(o, leaves, comes, deletes_first))
+            return false;
+    }
+    for (const Change &c : changes)
+        if (deletes_first && c.row->weight > 0 && !insert_keyed(o, c.row))
+            return false;
+    return true;
+}
+
+} // namespace
+
+bool apply_to_view(Run &run, ZSet &delta) {
+    OutputProgram &program = run.program->output;
+    pg::Vector<Change> changes;
+    for (ZSet::Row *row : delta.rows())
+        if (row->weight != 0)
+            changes.push_back({row->hash, row});
+    if (changes.empty())
+        return true;
+    Output o{run, open_target(run.program->view, program.identity), nullptr, nullptr, program.identity, nullptr, nullptr};
+    o.found = make_target_slot(o.target);
+    o.fresh = make_target_slot(o.target);
+    o.key = pg::create_array<Datum>(static_cast<size_t>(program.identity.nkeys));
+    o.key_nulls = pg::create_array<bool>(static_cast<size_t>(program.identity.nkeys));
+    pg::Vector<uint64> new_keys;
+    if (program.keyed)
+        for (Change &c : changes) {
+            load_key(o, c.row);
+            c.hash = identity_hash(o.target, o.key, o.key_nulls);
+            if (c.row->weight > 0)
+                new_keys.push_back(c.hash);
+        }
+    // In the order of the hashes, the same for every writer; equal keys next to each other.
+    std::sort(changes.begin(), changes.end(), [](const Change &a, const Change &b) { return a.hash < b.hash; });
+    if (program.keyed && program.identity.kind == IdentityKind::key_hash && !new_keys.empty())
+        run.waited |= lock_keys(run.program->view, 0, {new_keys.data(), new_keys.size()});
+    const bool fine = program.keyed ? apply_keyed(o, {changes.data(), changes.size()}) : apply_bag(o, {changes.data(), changes.size()});
+    run.rows_changed += rows_written(o.target);
+    close_target(o.target);
+    return fine;
+}
+
+void apply_difference(Run &run, Target *target, ZSet &wanted) {
+    Relation rel = target_relation(target);
+    TupleTableSlot *slot = make_target_slot(target);
+    TupleTableSlot *fresh = make_target_slot(target);
+    TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, nullptr);
+    while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+        CHECK_FOR_INTERRUPTS();
+        slot_getallattrs(slot);
+        ZSet::Row *row = wanted.find(slot->tts_values, slot->tts_isnull);
+        if (row != nullptr && row->weight > 0)
+            row->weight--;
+        else
+            delete_row(target, slot);
+    }
+    table_endscan(scan);
+    for (const ZSet::Row *row : wanted.rows())
+        for (int64 i = 0; i < row->weight; i++) {
+            CHECK_FOR_INTERRUPTS();
+            fill(fresh, row);
+            insert_row(target, fresh);
+        }
+    run.rows_changed += rows_written(target);
+}
+
+} // namespace upkeep::maintain

@@ -1,0 +1,197 @@
+// The per-backend cache of programs.
+#include "maintain/program.hpp"
+
+#include "catalog/registration.hpp"
+#include "maintain/identity.hpp"
+#include "pg/entry.hpp"
+#include "pg/names.hpp"
+#include "pg/run_as.hpp"
+
+namespace upkeep::maintain {
+
+namespace {
+
+struct CacheEntry {
+    Oid view; // hash key
+    bool valid;
+    uint64 generation;
+    Program *program;
+};
+
+HTAB *cache = nullptr;
+
+void invalidate_all() {
+    if (cache == nullptr)
+        return;
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, cache);
+    while (auto *entry = static_cast<CacheEntry *>(hash_seq_search(&scan)))
+        entry->valid = false;
+}
+
+bool reads_relation(const Program &program, Oid relid) {
+    if (program.view == relid)
+        return true;
+    for (const analysis::TableSource &table : program.query->tables)
+        if (table.relid == relid)
+            return true;
+    for (const analysis::Reliance &fact : program.query->facts)
+        if (fact.objid == relid)
+            return true;
+    for (const NodeProgram &node : program.nodes)
+        if (node.relid == relid)
+            return true;
+    return false;
+}
+
+/// Callbacks run in the midst of anything: they only mark.
+void relation_changed(Datum, Oid relid) {
+    if (cache == nullptr)
+        return;
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, cache);
+    while (auto *entry = static_cast<CacheEntry *>(hash_seq_search(&scan)))
+        if (!OidIsValid(relid) || entry->program == nullptr || reads_relation(*entry->program, relid))
+            entry->valid = false;
+}
+
+void drop_program(CacheEntry *entry) {
+    Program *program = entry->program;
+    entry->program = nullptr;
+    entry->valid = false;
+    if (program == nullptr)
+        return;
+    auto free_plans = [](pg::Vector<BlockProgram> &blocks) {
+        for (BlockProgram &b : blocks)
+            for (TermPlan &plan : b.plans)
+                SPI_freeplan(plan.plan);
+    };
+    for (NodeProgram &node : program->nodes) {
+        free_plans(node.blocks);
+        for (GroupPlan &plan : node.plans)
+            SPI_freeplan(plan.plan);
+    }
+    free_plans(program->output.blocks);
+    MemoryContextDelete(program->context);
+}
+
+CacheEntry *find_entry(Oid view, HASHACTION action) {
+    if (cache == nullptr) {
+        HASHCTL control{};
+        control.keysize = sizeof(Oid);
+        control.entrysize = sizeof(CacheEntry);
+        control.hcxt = CacheMemoryContext;
+        cache = hash_create("upkeep programs", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    }
+    bool found;
+    auto *entry = static_cast<CacheEntry *>(hash_search(cache, &view, action, &found));
+    if (entry != nullptr && !found) {
+        entry->valid = false;
+        entry->program = nullptr;
+    }
+    return entry;
+}
+
+Program *compile(const catalog::Registration &registration, const char **why) {
+    Relation rel = table_open(registration.view, AccessShareLock);
+    const Query *query = view_query(rel);
+    const Oid owner = rel->rd_rel->relowner;
+    pg::RunAs as(owner, pg::RunAs::Path::fixed);
+    const pg::Refusal *refusal = nullptr;
+    Design *design = query == nullptr ? nullptr : design_view(registration.view, query, owner, &refusal);
+    table_close(rel, NoLock);
+    if (design == nullptr) {
+        *why = refusal != nullptr ? psprintf("it can no longer be maintained: %s", refusal->why) : "its query is gone";
+        return nullptr;
+    }
+    if (strcmp(design->program->layout, registration.layout) != 0) {
+        *why = "a fact that its maintenance relied on has changed";
+        return nullptr;
+    }
+    if (!bind_design(design, why))
+        return nullptr;
+    for (const catalog::Setting &setting : catalog::settings(registration.view))
+        design->program->settings.push_back({setting.name, setting.value});
+    return design->program;
+}
+
+} // namespace
+
+bool bind_design(Design *design, const char **why) {
+    Program *p = design->program;
+    std::optional<Identity> identity =
+        find_identity(p->view, design->view_kind, {design->view_key.data(), design->view_key.size()},
+                      design->view_key_equality.data(), design->view_key_collation.data());
+    if (!identity) {
+        *why = "the index by which its rows are found is gone";
+        return false;
+    }
+    p->output.identity = *identity;
+    const auto tables = catalog::state_tables(p->view);
+    for (NodeProgram &node : p->nodes) {
+        if (node.in_view) {
+            node.relid = p->view;
+            node.identity = *identity;
+            continue;
+        }
+        node.relid = InvalidOid;
+        for (const catalog::StateTable &table : tables)
+            if (table.node == node.number) {
+                std::optional<Identity> found = load_identity(table.index);
+                if (!found)
+                    break;
+                node.relid = table.relid;
+                node.identity = *found;
+            }
+        if (!OidIsValid(node.relid)) {
+            *why = "a state table is gone";
+            return false;
+        }
+    }
+    return true;
+}
+
+Program *find_program(Oid view, const char **why) {
+    CacheEntry *entry = find_entry(view, HASH_ENTER);
+    const uint64 generation = catalog::registration_generation();
+    if (entry->valid && entry->generation == generation)
+        return entry->program;
+    drop_program(entry);
+    catalog::Registration registration;
+    if (!catalog::find_registration(view, &registration) || !registration.active) {
+        *why = "it is not registered";
+        return nullptr;
+    }
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "upkeep program", ALLOCSET_DEFAULT_SIZES);
+    // Invalidations that arrive while compiling must not be lost: the entry is valid from here on, until one does.
+    entry->valid = true;
+    entry->generation = generation;
+    Program *program;
+    {
+        pg::InContext in(context);
+        program = compile(registration, why);
+    }
+    entry = find_entry(view, HASH_ENTER);
+    if (program == nullptr) {
+        entry->valid = false;
+        return nullptr; // `why` lives as long as the current context
+    }
+    MemoryContextSetParent(context, CacheMemoryContext);
+    entry->program = program;
+    return program;
+}
+
+void forget_program(Oid view) {
+    if (cache == nullptr)
+        return;
+    if (CacheEntry *entry = find_entry(view, HASH_FIND))
+        entry->valid = false;
+}
+
+void install_program_cache() {
+    CacheRegisterRelcacheCallback([](Datum arg, Oid relid) { relation_changed(arg, relid); }, Datum{0});
+    for (int cache_id : {PROCOID, TYPEOID, OPEROID, CONSTROID})
+        CacheRegisterSyscacheCallback(cache_id, [](Datum, int, uint32) { invalidate_all(); }, Datum{0});
+}
+
+} // namespace upkeep::maintain

@@ -1,0 +1,122 @@
+// A view's compiled maintenance program: cached per backend, dropped when anything it was made from changes.
+#pragma once
+
+#include "maintain/aggregate.hpp"
+#include "maintain/evaluator.hpp"
+#include "maintain/target.hpp"
+
+namespace upkeep::maintain {
+
+/// A prepared statement of one term for one size class of the change.
+struct TermPlan {
+    algebra::InputSet changed;
+    int size_class;
+    SPIPlanPtr plan;
+};
+
+struct BlockProgram {
+    const analysis::Block *block;
+    bool direct; // a single stored input and nothing else: evaluated over its rows, without SQL
+    Evaluator *input_evaluator; // direct
+    pg::Vector<lower::WideColumn> wide;
+    TupleDesc wide_desc;
+    std::span<pg::ColumnOps> wide_ops;
+    Evaluator *wide_outputs; // conditions evaluated by SQL
+    Evaluator *wide_all;
+    pg::Vector<TermPlan> plans;
+};
+
+/// A prepared statement that reads one group again.
+struct GroupPlan {
+    std::uint64_t null_keys;
+    std::uint64_t wanted; // bits of aggregate calls; bit 63: the keys
+    SPIPlanPtr plan;
+};
+
+/// Where a state column of a group is kept, or what it follows from.
+struct StatePlace {
+    AttrNumber column; // of the target; 0: derived
+    int same_as;       // derived: position of the state column with the same value
+};
+
+struct NodeProgram {
+    int number;
+    const analysis::GroupNode *node;
+    pg::Vector<BlockProgram> blocks;
+    std::span<pg::ColumnOps> flow_ops;
+    std::span<pg::ColumnOps> key_ops;  // with the grouping's own equality
+    std::span<pg::ColumnOps> row_ops;  // of the output columns (keys, aggregates)
+    TupleDesc row_desc;                // of the output columns
+    int naggs;
+    AggSpec *specs;
+    Size *delta_offset; // of each aggregate's delta within a group's memory
+    Size delta_size;
+    int *first_state;   // position of each aggregate's first state column; position 0 is the number of rows
+    int *states_of;     // number of its state columns
+    int nstates;
+    bool consolidates;    // some aggregate needs its input consolidated
+    bool reads_again;     // some aggregate is always read again
+    bool ambiguous_keys;  // equal keys can have different images
+    bool in_view;         // the view itself is the state
+    Oid relid;            // the state table, or the view
+    AttrNumber *key_column; // of the target
+    StatePlace *state_place;
+    int *visible_count;     // in the view: per aggregate, the state position that counts its non-null values, or -1
+    Identity identity;
+    pg::Vector<GroupPlan> plans;
+};
+
+/// How the rows of the view are found where no node's state is in it.
+struct OutputProgram {
+    pg::Vector<BlockProgram> blocks;
+    std::span<pg::ColumnOps> ops;
+    bool keyed; // identity is a key, else a bag
+    Identity identity;
+};
+
+struct Program {
+    Oid view;
+    Oid owner;
+    MemoryContext context;
+    analysis::ViewQuery *query;
+    pg::Vector<NodeProgram> nodes;
+    OutputProgram output;
+    bool output_in_node;   // the last node keeps its state in the view: no separate output stage
+    bool fixed_path;       // maintenance runs SQL or user-defined functions: needs the fixed search_path
+    bool scoped;           // some step reads touched groups again as a matter of course
+    const char *layout;    // how rows are stored, as text
+    pg::Vector<std::pair<const char *, const char *>> settings;
+};
+
+/// What analysis and layout make of a view's query, before any state exists.
+struct Design {
+    Program *program; // identities and state tables not yet filled in
+    pg::Vector<const char *> state_columns; // per node, the column list of its state table, nullptr: in the view
+    IdentityKind view_kind;
+    pg::Vector<AttrNumber> view_key;
+    pg::Vector<Oid> view_key_equality;
+    pg::Vector<Oid> view_key_collation;
+    pg::Vector<analysis::Reliance> keys_relied_on; // primary keys that the identity rests on
+};
+
+/// Analyses and lays out. nullptr and a refusal if it cannot be maintained. Runs as the owner with the fixed path (the
+/// caller's RunAs); all memory in the current context.
+Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal **refusal);
+
+/// The program of a registered view, compiled if need be. nullptr: the stored layout no longer fits (the view has to be
+/// activated again), with the reason.
+Program *find_program(Oid view, const char **why);
+
+/// Completes a design with the identities and state tables that exist; for find_program and activate.
+bool bind_design(Design *design, const char **why);
+
+/// The query of a materialized view.
+const Query *view_query(Relation rel);
+
+/// Drops a view's cached program in this backend (its plans too).
+void forget_program(Oid view);
+
+/// Registered by module.cpp: invalidation callbacks.
+void install_program_cache();
+
+} // namespace upkeep::maintain

@@ -1,0 +1,135 @@
+// From pending changes to the views that read them.
+#include "maintain/run.hpp"
+
+#include "catalog/registration.hpp"
+#include "maintain/maintain.hpp"
+#include "observe/counters.hpp"
+#include "pg/error_context.hpp"
+#include "pg/names.hpp"
+#include "pg/run_as.hpp"
+
+namespace upkeep::maintain {
+
+namespace {
+
+bool any_sql(const Program &program) {
+    for (const NodeProgram &node : program.nodes)
+        for (const BlockProgram &b : node.blocks)
+            if (!b.direct)
+                return true;
+    for (const BlockProgram &b : program.output.blocks)
+        if (!b.direct)
+            return true;
+    return false;
+}
+
+/// The stages in topological order: each node's state, then the view.
+bool run_stages(Run &run) {
+    Program &program = *run.program;
+    for (NodeProgram &node : program.nodes) {
+        if (!flow_changed(run, node.blocks))
+            continue;
+        GroupTable groups(node, run.memory);
+        if (node.consolidates) {
+            ZSet rows(node.flow_ops, run.memory);
+            flow_delta(run, node.blocks, node.flow_ops, rows);
+            for (const ZSet::Row *row : rows.rows())
+                if (row->weight != 0)
+                    groups.add(row->values, row->nulls, row->weight);
+        } else {
+            flow_delta(run, node.blocks, node.flow_ops, groups);
+        }
+        if (!apply_groups(run, node, groups))
+            return false;
+        CommandCounterIncrement();
+    }
+    if (program.output_in_node || !flow_changed(run, program.output.blocks))
+        return true;
+    ZSet rows(program.output.ops, run.memory);
+    flow_delta(run, program.output.blocks, program.output.ops, rows);
+    return apply_to_view(run, rows);
+}
+
+void execute(Run &run) {
+    run.node_deltas.resize(run.program->nodes.size(), nullptr);
+    CommandCounterIncrement();
+    const bool sql = any_sql(*run.program);
+    if (sql) {
+        lock_joins(run);
+        PushActiveSnapshot(GetLatestSnapshot());
+    }
+    run_stages(run);
+    if (sql)
+        PopActiveSnapshot();
+    finish_spi(run);
+    CommandCounterIncrement();
+}
+
+void warn_stale(Oid view, const char *why) {
+    catalog::mark_stale(view, why);
+    ereport(WARNING, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("materialized view %s is stale from now on", pg::qualified_name(view)),
+                      errdetail("Its maintenance stopped because %s.", why),
+                      errhint("Run REFRESH MATERIALIZED VIEW on it.")));
+}
+
+bool is_unknown(const Program &program, const pg::Vector<capture::TableChange> &changes) {
+    for (const capture::TableChange &change : changes)
+        if (change.unknown)
+            for (const analysis::TableSource &table : program.query->tables)
+                if (table.relid == change.relid)
+                    return true;
+    return false;
+}
+
+void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
+    pg::MaintenanceContext error_context(view);
+    observe::Stopwatch stopwatch;
+    const char *why = nullptr;
+    Program *program = find_program(view, &why);
+    if (program == nullptr) {
+        warn_stale(view, why);
+        return;
+    }
+    if (is_unknown(*program, changes)) {
+        rebuild(view);
+        return;
+    }
+    Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep run", ALLOCSET_DEFAULT_SIZES)};
+    {
+        pg::InContext in(run.memory);
+        pg::RunAs as(program->owner, program->fixed_path ? pg::RunAs::Path::fixed : pg::RunAs::Path::keep);
+        for (const auto &[name, value] : program->settings)
+            as.set_setting(name, value);
+        if (load_deltas(run, changes))
+            execute(run);
+    }
+    if (run.broken)
+        warn_stale(view, run.broken_why);
+    stopwatch.record(view, run.rows_in, run.rows_changed, run.waited);
+    MemoryContextDelete(run.memory);
+}
+
+pg::Vector<Oid> views_concerned(const pg::Vector<capture::TableChange> &changes) {
+    pg::Vector<Oid> views;
+    for (const capture::TableChange &change : changes) {
+        const catalog::TableEntry *table = catalog::find_table(change.relid);
+        for (int i = 0; table != nullptr && i < table->nviews; i++)
+            if (std::find(views.begin(), views.end(), table->views[i]) == views.end())
+                views.push_back(table->views[i]);
+    }
+    std::sort(views.begin(), views.end());
+    return views;
+}
+
+} // namespace
+
+void run_pending() {
+    const auto changes = capture::take_changes();
+    for (Oid view : views_concerned(changes))
+        maintain_view(view, changes);
+    capture::release_changes();
+}
+
+void reconcile_pending() { run_pending(); }
+
+} // namespace upkeep::maintain

@@ -1,0 +1,77 @@
+// One maintenance run of one view: the pieces that the stages share.
+#pragma once
+
+#include "capture/capture.hpp"
+#include "maintain/groups.hpp"
+
+namespace upkeep::maintain {
+
+/// The change of one base table as this run uses it.
+struct TableDelta {
+    Oid relid = InvalidOid;
+    pg::Vector<capture::Batch> batches; // as captured
+    ZSet *consolidated = nullptr;       // by image of the used columns, where old and new rows can cancel
+    std::span<AttrNumber> used;         // columns of `consolidated`
+    TupleDesc desc = nullptr;           // of the base table's rows
+    Tuplestorestate *relation = nullptr; // for SQL, with the weight; built on demand
+    TupleDesc relation_desc = nullptr;
+    int64 rows = 0;
+    bool is_empty() const { return rows == 0; }
+};
+
+struct Run {
+    Program *program;
+    MemoryContext memory; // of this run
+    pg::Vector<TableDelta> tables; // by table number of the query
+    pg::Vector<ZSet *> node_deltas; // by node number, nullptr until applied
+    bool spi = false;              // connected, deltas registered
+    bool broken = false;           // a row that should be there is not: the view is stale
+    const char *broken_why = nullptr;
+    int64 rows_in = 0;
+    int64 rows_changed = 0;
+    bool waited = false;
+};
+
+/// Reads the captured changes of the program's tables. False: nothing relevant changed.
+bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes);
+
+/// Calls visit(slot, weight) for each changed row of a table; the slot has the table's own columns.
+template <typename Visit> void for_each_row(Run &run, int table, Visit visit);
+
+/// The delta of a flow goes into the sink: row by row for direct blocks, by SQL terms for the others.
+void flow_delta(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::ColumnOps> ops, RowSink &sink);
+
+/// The whole flow over the new state goes into the sink, each row with weight 1 (for rebuilds); rows of nodes come from
+/// run.node_deltas.
+void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &sink);
+
+/// Whether any input of a flow has changed.
+bool flow_changed(const Run &run, const pg::Vector<BlockProgram> &blocks);
+
+/// Takes the lock tags of every join pair that this change touches, in order.
+void lock_joins(Run &run);
+
+/// Merges the groups into the node's state and records the node's own delta. False: broken.
+bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups);
+
+/// Applies a consolidated delta of view rows to the view. False: broken.
+bool apply_to_view(Run &run, ZSet &delta);
+
+/// Reads one group again: values of the wanted aggregates, keys first if asked. False: the group has no rows.
+bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *nulls, std::uint64_t wanted, Datum *values,
+                bool *value_nulls);
+
+/// The node's row (keys, aggregate results) of a state.
+void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls, const Datum *state, const bool *state_nulls,
+              Datum *row, bool *row_nulls);
+
+/// Connects to SPI once per run and makes the deltas known to it.
+void connect_spi(Run &run);
+void finish_spi(Run &run);
+
+/// Makes `target` hold exactly the rows of `wanted`, writing only what differs.
+void apply_difference(Run &run, Target *target, ZSet &wanted);
+
+inline constexpr std::uint64_t kWantKeys = std::uint64_t{1} << 63;
+
+} // namespace upkeep::maintain

@@ -1,0 +1,357 @@
+// Merging the groups of a node into its state, from the locked row.
+#include "delta/group.hpp"
+#include "maintain/locks.hpp"
+#include "maintain/run.hpp"
+
+extern "C" {
+#include "utils/numeric.h"
+}
+
+namespace upkeep::maintain {
+
+using delta::GroupFate;
+
+namespace {
+
+/// Working storage of one node's stage.
+struct Stage {
+    Run &run;
+    NodeProgram &node;
+    Target *target;
+    TupleTableSlot *found;
+    TupleTableSlot *fresh;
+    TupleTableSlot *row_slot; // the node's row, for the projection into the view
+    MemoryContext scratch;
+    Datum *old_state, *new_state, *old_row, *new_row;
+    bool *old_state_nulls, *new_state_nulls, *old_row_nulls, *new_row_nulls;
+    ZSet *reported; // the node's own delta; nullptr when nothing is above
+};
+
+Datum numeric_zero() { return NumericGetDatum(int64_to_numeric(0)); }
+
+/// The state of a group whose aggregates are kept as their shown values. Returns the aggregates (bits) whose state does
+/// not follow from what is shown.
+std::uint64_t state_from_view(const NodeProgram &node, TupleTableSlot *slot, Datum *state, bool *nulls) {
+    std::uint64_t unknown = 0;
+    state[0] = slot_getattr(slot, node.state_place[0].column, &nulls[0]);
+    // Counters first: sums follow from them.
+    for (int pass = 0; pass < 2; pass++)
+        for (int a = 0; a < node.naggs; a++) {
+            const bool is_count = node.specs[a].kind == AggKind::count_star || node.specs[a].kind == AggKind::count_value;
+            if (is_count != (pass == 0))
+                continue;
+            const int first = node.first_state[a];
+            bool isnull;
+            const Datum shown = slot_getattr(slot, node.state_place[first].column, &isnull);
+            if (is_count || is_read_again_kind(node.specs[a].kind)) {
+                state[first] = shown;
+                nulls[first] = isnull;
+                continue;
+            }
+            const bool is_numeric = node.specs[a].resulttype == NUMERICOID;
+            for (int s = 0; s < node.states_of[a]; s++) { // n, sum, and a count of NaN that must be zero
+                state[first + s] = Int64GetDatum(0);
+                nulls[first + s] = false;
+            }
+            state[first] = state[node.visible_count[a]];
+            state[first + 1] = !isnull ? shown : is_numeric ? numeric_zero() : Int64GetDatum(0);
+            if (is_numeric && !isnull && numeric_is_nan(DatumGetNumeric(shown)))
+                unknown |= std::uint64_t{1} << a;
+        }
+    return unknown;
+}
+
+std::uint64_t load_state(Stage &s, Datum *state, bool *nulls) {
+    if (s.node.in_view)
+        return state_from_view(s.node, s.found, state, nulls);
+    for (int i = 0; i < s.node.nstates; i++)
+        state[i] = slot_getattr(s.found, s.node.state_place[i].column, &nulls[i]);
+    return 0;
+}
+
+/// Fills `fresh` with the row to store: in a state table keys and states, in the view what it shows.
+void fill_target_row(Stage &s, const Datum *keys, const bool *key_nulls) {
+    ExecClearTuple(s.fresh);
+    if (s.node.in_view) {
+        const size_t n = s.node.node->columns.size();
+        ExecClearTuple(s.row_slot);
+        std::copy(s.new_row, s.new_row + n, s.row_slot->tts_values);
+        std::copy(s.new_row_nulls, s.new_row_nulls + n, s.row_slot->tts_isnull);
+        ExecStoreVirtualTuple(s.row_slot);
+        const Datum *values;
+        const bool *nulls;
+        s.run.program->output.blocks[0].input_evaluator->outputs(s.row_slot, &values, &nulls);
+        const int natts = s.fresh->tts_tupleDescriptor->natts;
+        std::copy(values, values + natts, s.fresh->tts_values);
+        std::copy(nulls, nulls + natts, s.fresh->tts_isnull);
+    } else {
+        for (int k = 0; k < s.node.node->nkeys(); k++) {
+            s.fresh->tts_values[s.node.key_column[k] - 1] = keys[k];
+            s.fresh->tts_isnull[s.node.key_column[k] - 1] = key_nulls[k];
+        }
+        for (int i = 0; i < s.node.nstates; i++) {
+            s.fresh->tts_values[s.node.state_place[i].column - 1] = s.new_state[i];
+            s.fresh->tts_isnull[s.node.state_place[i].column - 1] = s.new_state_nulls[i];
+        }
+    }
+    ExecStoreVirtualTuple(s.fresh);
+}
+
+bool same_row(TupleTableSlot *a, TupleTableSlot *b) {
+    TupleDesc desc = a->tts_tupleDescriptor;
+    slot_getallattrs(a);
+    slot_getallattrs(b);
+    for (int i = 0; i < desc->natts; i++) {
+        Form_pg_attribute att = TupleDescAttr(desc, i);
+        if (a->tts_isnull[i] != b->tts_isnull[i])
+            return false;
+        if (!a->tts_isnull[i] && !datum_image_eq(a->tts_values[i], b->tts_values[i], att->attbyval, att->attlen))
+            return false;
+    }
+    return true;
+}
+
+bool broken(Stage &s, const char *why) {
+    s.run.broken = true;
+    s.run.broken_why = why;
+    return false;
+}
+
+/// The keys to show: the stored ones as long as a row with that image is left, else those of a row that is there.
+std::uint64_t choose_keys(Stage &s, Group *group, bool stored, Datum *keys, bool *nulls) {
+    const int nkeys = s.node.node->nkeys();
+    for (int k = 0; k < nkeys; k++) {
+        keys[k] = stored ? slot_getattr(s.found, s.node.key_column[k], &nulls[k]) : group->keys[k];
+        nulls[k] = stored ? nulls[k] : group->nulls[k];
+    }
+    if (group->images == nullptr)
+        return 0;
+    if (stored) {
+        const ZSet::Row *same = group->images->find(keys, nulls);
+        return same != nullptr && same->weight < 0 ? kWantKeys : 0;
+    }
+    for (const ZSet::Row *row : group->images->rows())
+        if (row->weight > 0) {
+            std::copy(row->values, row->values + nkeys, keys);
+            std::copy(row->nulls, row->nulls + nkeys, nulls);
+            break;
+        }
+    return 0;
+}
+
+/// New state and new row of a group that stays or appears. False: broken.
+bool compute_group(Stage &s, Group *group, bool stored, std::uint64_t wanted, Datum *keys, bool *key_nulls) {
+    NodeProgram &node = s.node;
+    const int nkeys = node.node->nkeys();
+    const int64 rows = (stored ? DatumGetInt64(s.old_state[0]) : 0) + group->rows;
+    s.new_state[0] = Int64GetDatum(rows);
+    s.new_state_nulls[0] = false;
+    for (int a = 0; a < node.naggs; a++) {
+        const int first = node.first_state[a];
+        if ((wanted >> a) & 1) {
+            std::copy(s.old_state + first, s.old_state + first + node.states_of[a], s.new_state + first);
+            std::copy(s.old_state_nulls + first, s.old_state_nulls + first + node.states_of[a], s.new_state_nulls + first);
+            continue;
+        }
+        const Merge merged = merge(node.specs[a], stored ? s.old_state + first : nullptr, stored ? s.old_state_nulls + first : nullptr,
+                                   group->delta(node, a), s.new_state + first, s.new_state_nulls + first);
+        if (merged == Merge::inconsistent)
+            return broken(s, "more rows leave a group than it has");
+        if (merged == Merge::read_again)
+            wanted |= std::uint64_t{1} << a;
+    }
+    wanted |= choose_keys(s, group, stored, keys, key_nulls);
+    auto *values = pg::create_array<Datum>(static_cast<size_t>(nkeys + node.naggs));
+    auto *nulls = pg::create_array<bool>(static_cast<size_t>(nkeys + node.naggs));
+    // A group without rows (an aggregate without GROUP BY) has nothing to read, and NULL for its extremes.
+    std::fill(nulls, nulls + nkeys + node.naggs, true);
+    if (wanted != 0 && (rows > 0 || nkeys == 0) && !read_group(s.run, node, keys, key_nulls, wanted, values, nulls))
+        return broken(s, "a group that should have rows has none");
+    for (int a = 0; a < node.naggs; a++)
+        if (((wanted >> a) & 1) && is_read_again_kind(node.specs[a].kind))
+            state_from_value(node.specs[a], values[nkeys + a], nulls[nkeys + a], s.new_state + node.first_state[a], s.new_state_nulls + node.first_state[a]);
+    if (wanted & kWantKeys) {
+        std::copy(values, values + nkeys, keys);
+        std::copy(nulls, nulls + nkeys, key_nulls);
+    }
+    node_row(node, keys, key_nulls, s.new_state, s.new_state_nulls, s.new_row, s.new_row_nulls);
+    for (int a = 0; a < node.naggs; a++)
+        if ((wanted >> a) & 1) {
+            s.new_row[nkeys + a] = values[nkeys + a];
+            s.new_row_nulls[nkeys + a] = nulls[nkeys + a];
+        }
+    return true;
+}
+
+void report(Stage &s, bool had, bool has) {
+    if (s.reported == nullptr)
+        return;
+    if (had)
+        s.reported->add(s.old_row, s.old_row_nulls, -1);
+    if (has)
+        s.reported->add(s.new_row, s.new_row_nulls, 1);
+}
+
+/// Finds, locks, recomputes from the locked row, writes. False: broken.
+bool apply_group(Stage &s, Group *group) {
+    pg::InContext in(s.scratch);
+    NodeProgram &node = s.node;
+    const size_t nkeys = static_cast<size_t>(node.node->nkeys());
+    while (true) {
+        MemoryContextReset(s.scratch);
+        const bool stored = find_and_lock(s.target, group->keys, group->nulls, s.found);
+        const std::uint64_t unknown = stored ? load_state(s, s.old_state, s.old_state_nulls) : 0;
+        const GroupFate fate = delta::group_fate(stored, stored ? DatumGetInt64(s.old_state[0]) : 0, group->rows, node.node->scalar);
+        if (fate == GroupFate::none)
+            return true;
+        if (fate == GroupFate::broken)
+            return broken(s, "more rows leave a group than it has");
+        auto *keys = pg::create_array<Datum>(nkeys);
+        auto *key_nulls = pg::create_array<bool>(nkeys);
+        if (stored && s.reported != nullptr) {
+            for (size_t k = 0; k < nkeys; k++)
+                keys[k] = slot_getattr(s.found, node.key_column[k], &key_nulls[k]);
+            node_row(node, keys, key_nulls, s.old_state, s.old_state_nulls, s.old_row, s.old_row_nulls);
+        }
+        if (fate == GroupFate::vanishes) {
+            delete_row(s.target, s.found);
+            report(s, true, false);
+            return true;
+        }
+        if (!compute_group(s, group, stored, unknown, keys, key_nulls))
+            return false;
+        fill_target_row(s, keys, key_nulls);
+        if (!stored && !insert_absent(s.target, s.fresh))
+            continue;
+        if (stored && !same_row(s.found, s.fresh))
+            update_row(s.target, s.found, s.fresh);
+        report(s, stored, true);
+        return true;
+    }
+}
+
+/// Keys that no unique index guards are inserted under their key locks, taken together and before the second look.
+void lock_new_keys(Stage &s, std::span<Group *> groups) {
+    if (s.node.identity.kind != IdentityKind::key_hash)
+        return;
+    pg::Vector<uint64> hashes;
+    for (Group *group : groups)
+        if (group->rows > 0 && !find_and_lock(s.target, group->keys, group->nulls, s.found))
+            hashes.push_back(identity_hash(s.target, group->keys, group->nulls));
+    if (!hashes.empty())
+        s.run.waited |= lock_keys(s.run.program->view, static_cast<uint32>(s.node.number) + 1, {hashes.data(), hashes.size()});
+}
+
+void allocate(Stage &s) {
+    const auto states = static_cast<size_t>(s.node.nstates);
+    const size_t columns = s.node.node->columns.size();
+    s.old_state = pg::create_array<Datum>(states);
+    s.new_state = pg::create_array<Datum>(states);
+    s.old_row = pg::create_array<Datum>(columns);
+    s.new_row = pg::create_array<Datum>(columns);
+    s.old_state_nulls = pg::create_array<bool>(states);
+    s.new_state_nulls = pg::create_array<bool>(states);
+    s.old_row_nulls = pg::create_array<bool>(columns);
+    s.new_row_nulls = pg::create_array<bool>(columns);
+}
+
+} // namespace
+
+void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls, const Datum *state, const bool *state_nulls,
+              Datum *row, bool *row_nulls) {
+    const int nkeys = node.node->nkeys();
+    std::copy(keys, keys + nkeys, row);
+    std::copy(key_nulls, key_nulls + nkeys, row_nulls);
+    for (int a = 0; a < node.naggs; a++) {
+        row_nulls[nkeys + a] = false;
+        row[nkeys + a] = result(node.specs[a], state + node.first_state[a], state_nulls + node.first_state[a], &row_nulls[nkeys + a]);
+    }
+}
+
+bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups) {
+    if (groups.is_empty())
+        return true;
+    pg::InContext in(run.memory);
+    Stage s{run, node};
+    s.target = open_target(node.relid, node.identity);
+    s.found = make_target_slot(s.target);
+    s.fresh = make_target_slot(s.target);
+    s.row_slot = MakeSingleTupleTableSlot(node.row_desc, &TTSOpsVirtual);
+    s.scratch = AllocSetContextCreate(run.memory, "upkeep group", ALLOCSET_DEFAULT_SIZES);
+    if (!node.in_view) {
+        s.reported = new (palloc(sizeof(ZSet))) ZSet(node.row_ops, run.memory);
+        run.node_deltas[node.number] = s.reported;
+    }
+    allocate(s);
+    std::span<Group *> ordered = groups.in_lock_order();
+    lock_new_keys(s, ordered);
+    bool fine = true;
+    for (Group *group : ordered) {
+        CHECK_FOR_INTERRUPTS();
+        if (!(fine = apply_group(s, group)))
+            break;
+    }
+    run.rows_changed += rows_written(s.target);
+    ExecDropSingleTupleTableSlot(s.row_slot);
+    close_target(s.target);
+    return fine;
+}
+
+bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_nulls, std::uint64_t wanted, Datum *values, bool *nulls) {
+    const int nkeys = node.node->nkeys();
+    const MemoryContext context = CurrentMemoryContext;
+    std::uint64_t null_keys = 0;
+    auto *types = pg::create_array<Oid>(static_cast<size_t>(nkeys));
+    auto *null_flags = pg::create_array<char>(static_cast<size_t>(nkeys) + 1);
+    for (int k = 0; k < nkeys; k++) {
+        types[k] = node.node->columns[k].type;
+        null_flags[k] = key_nulls[k] ? 'n' : ' ';
+        null_keys |= key_nulls[k] ? std::uint64_t{1} << k : 0;
+    }
+    connect_spi(run);
+    bool found = false;
+    // The representative of the keys is one row's, the aggregates are of all rows: two statements.
+    for (const bool for_keys : {false, true}) {
+        const std::uint64_t part = for_keys ? wanted & kWantKeys : wanted & ~kWantKeys;
+        if (part == 0)
+            continue;
+        SPIPlanPtr plan = nullptr;
+        for (const GroupPlan &p : node.plans)
+            if (p.null_keys == null_keys && p.wanted == part)
+                plan = p.plan;
+        pg::Vector<int> calls;
+        for (int a = 0; !for_keys && a < node.naggs; a++)
+            if ((part >> a) & 1)
+                calls.push_back(a);
+        if (plan == nullptr) {
+            const char *sql = lower::group_sql(*node.node, null_keys, {calls.data(), calls.size()}, for_keys);
+            plan = SPI_prepare(sql, nkeys, types);
+            if (plan == nullptr)
+                elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+            SPI_keepplan(plan);
+            node.plans.push_back({null_keys, part, plan});
+        }
+        PushActiveSnapshot(GetLatestSnapshot());
+        const int outcome = SPI_execute_plan(plan, const_cast<Datum *>(keys), null_flags, true, 0);
+        PopActiveSnapshot();
+        if (outcome != SPI_OK_SELECT)
+            elog(ERROR, "could not read a group again: %s", SPI_result_code_string(outcome));
+        if (SPI_processed == 0)
+            return false;
+        found = true;
+        TupleDesc desc = SPI_tuptable->tupdesc;
+        pg::InContext in(context);
+        const int columns = for_keys ? nkeys : static_cast<int>(calls.size());
+        for (int i = 0; i < columns; i++) {
+            const int at = for_keys ? i : nkeys + calls[i];
+            Form_pg_attribute a = TupleDescAttr(desc, i);
+            const Datum value = SPI_getbinval(SPI_tuptable->vals[0], desc, i + 1, &nulls[at]);
+            values[at] = nulls[at] ? Datum{0} : datumCopy(value, a->attbyval, a->attlen);
+        }
+        SPI_freetuptable(SPI_tuptable);
+    }
+    MemoryContextSwitchTo(context);
+    return found;
+}
+
+} // namespace upkeep::maintain

@@ -1,0 +1,226 @@
+// Evaluating flows: direct blocks row by row, the others through prepared SQL, one statement per term of the delta.
+#include "maintain/delta_reader.hpp"
+#include "pg/entry.hpp"
+
+extern "C" {
+#include "tcop/dest.h"
+}
+
+namespace upkeep::maintain {
+
+using algebra::InputKind;
+using algebra::InputSet;
+
+namespace {
+
+/// Gets the result rows of a term: weights of the changed inputs, then the wide row.
+struct TermReceiver {
+    DestReceiver pub;
+    Evaluator *evaluator; // nullptr: wide rows go to the sink as they are
+    TupleTableSlot *wide;
+    RowSink *sink;
+    int nweights;
+    int nwide;
+    int64 sign;
+};
+
+void receive_row(TermReceiver *r, TupleTableSlot *slot) {
+    slot_getallattrs(slot);
+    int64 weight = r->sign;
+    for (int i = 0; i < r->nweights; i++)
+        weight *= DatumGetInt64(slot->tts_values[i]);
+    const Datum *values = slot->tts_values + r->nweights;
+    const bool *nulls = slot->tts_isnull + r->nweights;
+    if (r->evaluator == nullptr) {
+        r->sink->add(values, nulls, weight);
+        return;
+    }
+    ExecClearTuple(r->wide);
+    std::copy(values, values + r->nwide, r->wide->tts_values);
+    std::copy(nulls, nulls + r->nwide, r->wide->tts_isnull);
+    ExecStoreVirtualTuple(r->wide);
+    r->evaluator->row(r->wide, *r->sink, weight);
+}
+
+TermReceiver make_receiver(BlockProgram &block, Evaluator *evaluator, RowSink *sink, int nweights, int64 sign) {
+    TermReceiver r{};
+    r.pub.receiveSlot = [](TupleTableSlot *slot, DestReceiver *self) {
+        pg::guard([&] { receive_row(reinterpret_cast<TermReceiver *>(self), slot); });
+        return true;
+    };
+    r.pub.rStartup = [](DestReceiver *, int, TupleDesc) {};
+    r.pub.rShutdown = [](DestReceiver *) {};
+    r.pub.rDestroy = [](DestReceiver *) {};
+    r.pub.mydest = DestNone;
+    r.evaluator = evaluator;
+    r.wide = MakeSingleTupleTableSlot(block.wide_desc, &TTSOpsVirtual);
+    r.sink = sink;
+    r.nweights = nweights;
+    r.nwide = block.wide_desc->natts;
+    r.sign = sign;
+    return r;
+}
+
+/// A plan made for one row must not serve a million: the classes are 1–8, –256, –16384 and more rows.
+int size_class(int64 rows) { return rows <= 8 ? 0 : rows <= 256 ? 1 : rows <= 16384 ? 2 : 3; }
+
+SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed) {
+    int64 rows = 0;
+    for (size_t i = 0; i < block.block->inputs.size(); i++)
+        if (algebra::has(changed, static_cast<int>(i)))
+            rows = std::max(rows, run.tables[block.block->inputs[i].source].rows);
+    const int wanted = size_class(rows);
+    for (const TermPlan &p : block.plans)
+        if (p.changed == changed && p.size_class == wanted)
+            return p.plan;
+    pg::InContext in(run.memory);
+    const char *sql = lower::term_sql(*block.block, changed, block.wide);
+    SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
+    if (plan == nullptr)
+        elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+    SPI_keepplan(plan);
+    block.plans.push_back({changed, wanted, plan});
+    return plan;
+}
+
+void run_term(Run &run, BlockProgram &block, InputSet changed, int64 sign, Evaluator *evaluator, RowSink &sink) {
+    connect_spi(run);
+    SPIPlanPtr plan = term_plan(run, block, changed);
+    TermReceiver receiver = make_receiver(block, evaluator, &sink, algebra::size(changed), sign);
+    SPIExecuteOptions options{};
+    options.read_only = true;
+    options.dest = &receiver.pub;
+    const MemoryContext context = CurrentMemoryContext;
+    const int result = SPI_execute_plan_extended(plan, &options);
+    if (result < 0)
+        elog(ERROR, "could not execute a maintenance query: %s", SPI_result_code_string(result));
+    MemoryContextSwitchTo(context);
+    ExecDropSingleTupleTableSlot(receiver.wide);
+}
+
+InputSet changed_inputs(const Run &run, const BlockProgram &block) {
+    return algebra::changed_inputs(block.block->shape(), [&](const algebra::Input &input) {
+        if (input.kind == InputKind::node)
+            return run.node_deltas[input.source] != nullptr && !run.node_deltas[input.source]->is_empty();
+        return !run.tables[input.source].is_empty();
+    });
+}
+
+/// The rows of a node's delta through a direct block.
+void node_rows(Run &run, BlockProgram &block, RowSink &sink) {
+    const int number = block.block->inputs[0].source;
+    ZSet *delta = run.node_deltas[number];
+    if (delta == nullptr)
+        return;
+    TupleTableSlot *slot = MakeSingleTupleTableSlot(run.program->nodes[number].row_desc, &TTSOpsVirtual);
+    const int n = slot->tts_tupleDescriptor->natts;
+    for (ZSet::Row *row : delta->rows()) {
+        if (row->weight == 0)
+            continue;
+        ExecClearTuple(slot);
+        std::copy(row->values, row->values + n, slot->tts_values);
+        std::copy(row->nulls, row->nulls + n, slot->tts_isnull);
+        ExecStoreVirtualTuple(slot);
+        block.input_evaluator->row(slot, sink, row->weight);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+}
+
+void direct_delta(Run &run, BlockProgram &block, RowSink &sink) {
+    const algebra::Input &input = block.block->inputs[0];
+    if (input.kind == InputKind::node) {
+        node_rows(run, block, sink);
+        return;
+    }
+    for (DeltaReader reader(run, input.source); reader.next();) {
+        CHECK_FOR_INTERRUPTS();
+        block.input_evaluator->row(reader.slot(), sink, reader.weight());
+    }
+}
+
+void block_delta(Run &run, BlockProgram &block, RowSink &sink) {
+    const InputSet changed = changed_inputs(run, block);
+    if (changed == 0)
+        return;
+    if (block.direct) {
+        direct_delta(run, block, sink);
+        return;
+    }
+    if (!delta::has_phantoms(changed)) {
+        run_term(run, block, changed, 1, block.wide_outputs, sink);
+        return;
+    }
+    // Phantom pairs cancel only once all terms are added up: nothing that can fail is evaluated before.
+    ZSet wide(block.wide_ops, run.memory);
+    delta::join_terms(changed, [&](const delta::Term &term) { run_term(run, block, term.changed, term.sign, nullptr, wide); });
+    TupleTableSlot *slot = MakeSingleTupleTableSlot(block.wide_desc, &TTSOpsVirtual);
+    const int n = block.wide_desc->natts;
+    for (ZSet::Row *row : wide.rows()) {
+        if (row->weight == 0)
+            continue;
+        ExecClearTuple(slot);
+        std::copy(row->values, row->values + n, slot->tts_values);
+        std::copy(row->nulls, row->nulls + n, slot->tts_isnull);
+        ExecStoreVirtualTuple(slot);
+        block.wide_all->row(slot, sink, row->weight);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+}
+
+bool uses_sql(const pg::Vector<BlockProgram> &blocks) {
+    for (const BlockProgram &b : blocks)
+        if (!b.direct)
+            return true;
+    return false;
+}
+
+/// Passes all rows of a Z-set on.
+void pour(ZSet &from, RowSink &to, int64 sign) {
+    for (ZSet::Row *row : from.rows())
+        if (row->weight != 0)
+            to.add(row->values, row->nulls, sign * row->weight);
+}
+
+} // namespace
+
+bool flow_changed(const Run &run, const pg::Vector<BlockProgram> &blocks) {
+    for (const BlockProgram &b : blocks)
+        if (changed_inputs(run, b) != 0)
+            return true;
+    return false;
+}
+
+void flow_delta(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::ColumnOps> ops, RowSink &sink) {
+    if (!IsolationUsesXactSnapshot() || !uses_sql(blocks)) {
+        for (BlockProgram &b : blocks)
+            block_delta(run, b, sink);
+        return;
+    }
+    // REPEATABLE READ and SERIALIZABLE: what the latest state and the transaction's own snapshot say must agree.
+    ZSet latest(ops, run.memory);
+    for (BlockProgram &b : blocks)
+        block_delta(run, b, latest);
+    PushCopiedSnapshot(GetTransactionSnapshot());
+    UpdateActiveSnapshotCommandId();
+    ZSet own(ops, run.memory);
+    for (BlockProgram &b : blocks)
+        block_delta(run, b, own);
+    PopActiveSnapshot();
+    pour(latest, own, -1);
+    if (!own.is_empty())
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not serialize access due to concurrent update"),
+                        errdetail("A row that joins with a changed one was changed by a concurrent transaction."),
+                        errhint("The transaction might succeed if retried.")));
+    pour(latest, sink, 1);
+}
+
+void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &sink) {
+    for (BlockProgram &b : blocks) {
+        if (b.direct && b.block->inputs[0].kind == InputKind::node)
+            node_rows(run, b, sink);
+        else
+            run_term(run, b, 0, 1, b.wide_outputs, sink);
+    }
+}
+
+} // namespace upkeep::maintain

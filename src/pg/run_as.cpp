@@ -1,0 +1,30 @@
+#include "pg/run_as.hpp"
+
+namespace upkeep::pg {
+
+RunAs::RunAs(Oid owner, Path path) {
+    GetUserIdAndSecContext(&saved_user_, &saved_context_);
+    SetUserIdAndSecContext(owner, saved_context_ | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+    if (path == Path::fixed) {
+        set_setting("search_path", "pg_catalog, pg_temp");
+        set_setting("row_security", "on");
+    }
+}
+
+void RunAs::begin_settings() {
+    if (nest_level_ == 0)
+        nest_level_ = NewGUCNestLevel();
+}
+
+void RunAs::set_setting(const char *name, const char *value) {
+    begin_settings();
+    (void)set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+RunAs::~RunAs() {
+    if (nest_level_ != 0)
+        AtEOXact_GUC(false, nest_level_);
+    SetUserIdAndSecContext(saved_user_, saved_context_);
+}
+
+} // namespace upkeep::pg
