@@ -45,6 +45,16 @@ bool is_settings_only(Oid function, const char *name) {
     return false;
 }
 
+/// Of these, the ones for which the time zone is all that matters.
+bool is_time_zone_only(std::string_view name) {
+    if (name.ends_with("_out"))
+        return false;
+    for (std::string_view exact : {"date_trunc", "date_part", "extract", "timezone", "date_bin", "generate_series", "overlaps", "timestamp", "timestamptz", "date", "time", "timetz"})
+        if (name == exact)
+            return true;
+    return name.starts_with("timestamptz_") || name.find("_timestamptz") != std::string_view::npos;
+}
+
 struct Walk {
     ViewQuery *view;
     const pg::Refusal *refusal = nullptr;
@@ -82,7 +92,8 @@ bool check_function(Oid function, void *context) {
                 "If its result depends on its arguments alone, use or declare an IMMUTABLE function.");
             return true;
         }
-        walk->view->depends_on_settings = true;
+        const SettingsUse use = is_time_zone_only(name) ? SettingsUse::time_zone : SettingsUse::all;
+        walk->view->settings = std::max(walk->view->settings, use);
     }
     if (function >= FirstUnpinnedObjectId)
         add_fact(walk->view, ProcedureRelationId, function, "function");

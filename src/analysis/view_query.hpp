@@ -75,12 +75,15 @@ struct Reliance {
     const char *kind;
 };
 
+/// Which settings the accepted STABLE functions of a query depend on.
+enum class SettingsUse : std::uint8_t { none, time_zone, all };
+
 struct ViewQuery {
     pg::Vector<TableSource> tables;
     pg::Vector<GroupNode *> nodes; // in topological order
     Flow output;
     pg::Vector<Reliance> facts;
-    bool depends_on_settings = false; // some STABLE function of the accepted list is used
+    SettingsUse settings = SettingsUse::none;
 };
 
 /// Analyses the query of a materialized view. Returns nullptr and a refusal where it cannot be kept up to date

@@ -24,6 +24,12 @@ class GroupTable final : public RowSink {
     /// One row of the node's input flow: keys, arguments, filters.
     void add(const Datum *values, const bool *nulls, int64 weight) override;
 
+    /// The one group of an aggregate without GROUP BY is there even without rows.
+    void require_scalar() {
+        if (count_ == 0)
+            find_or_add(nullptr, nullptr);
+    }
+
     /// The groups in the order in which their rows are locked (by hash of the key, the same for every writer).
     std::span<Group *> in_lock_order();
     bool is_empty() const { return count_ == 0; }

@@ -7,6 +7,11 @@
 #include "pg/error_context.hpp"
 #include "pg/names.hpp"
 #include "pg/run_as.hpp"
+#include "settings.hpp"
+
+extern "C" {
+#include "portability/instr_time.h"
+}
 
 namespace upkeep::maintain {
 
@@ -81,9 +86,30 @@ bool is_unknown(const Program &program, const pg::Vector<capture::TableChange> &
     return false;
 }
 
+double milliseconds_since(instr_time start) {
+    instr_time now;
+    INSTR_TIME_SET_CURRENT(now);
+    INSTR_TIME_SUBTRACT(now, start);
+    return INSTR_TIME_GET_MILLISEC(now);
+}
+
+void record_sample(Oid view, const observe::Sample &sample) {
+    observe::record(view, sample);
+    observe::log_duration(view, sample, settings::log_min_duration);
+}
+
+void record_run(const Run &run, instr_time start) {
+    record_sample(run.program->view, {run.rows_in, run.rows_changed, milliseconds_since(start), 0, run.waited ? 1 : 0});
+}
+
+void record_rebuild(Oid view, instr_time start) { record_sample(view, {0, 0, milliseconds_since(start), 1, 0}); }
+
 void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
     pg::MaintenanceContext error_context(view);
-    observe::Stopwatch stopwatch;
+    instr_time start;
+    const bool measured = observe::is_counting() || settings::log_min_duration >= 0;
+    if (measured)
+        INSTR_TIME_SET_CURRENT(start);
     const char *why = nullptr;
     Program *program = find_program(view, &why);
     if (program == nullptr) {
@@ -92,6 +118,8 @@ void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
     }
     if (is_unknown(*program, changes)) {
         rebuild(view);
+        if (measured)
+            record_rebuild(view, start);
         return;
     }
     Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep run", ALLOCSET_DEFAULT_SIZES)};
@@ -105,7 +133,8 @@ void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
     }
     if (run.broken)
         warn_stale(view, run.broken_why);
-    stopwatch.record(view, run.rows_in, run.rows_changed, run.waited);
+    if (measured)
+        record_run(run, start);
     MemoryContextDelete(run.memory);
 }
 

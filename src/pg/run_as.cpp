@@ -17,6 +17,9 @@ void RunAs::begin_settings() {
 }
 
 void RunAs::set_setting(const char *name, const char *value) {
+    const char *current = GetConfigOption(name, true, false);
+    if (current != nullptr && strcmp(current, value) == 0)
+        return;
     begin_settings();
     (void)set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }

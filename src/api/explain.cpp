@@ -1,0 +1,201 @@
+// upkeep.explain(what)
+#include "lower/sql.hpp"
+#include "maintain/program.hpp"
+#include "pg/entry.hpp"
+#include "pg/names.hpp"
+#include "pg/run_as.hpp"
+
+extern "C" {
+#include "catalog/index.h"
+#include "parser/analyze.h"
+#include "rewrite/rewriteHandler.h"
+#include "tcop/tcopprot.h"
+#include "utils/varlena.h"
+}
+
+namespace upkeep::api {
+
+namespace {
+
+using analysis::Block;
+
+struct Output {
+    ReturnSetInfo *result;
+    int step = 0;
+};
+
+void put_row(Output &out, std::initializer_list<const char *> texts) {
+    Datum values[10];
+    bool nulls[10];
+    values[0] = Int32GetDatum(++out.step);
+    nulls[0] = false;
+    int i = 1;
+    for (const char *text : texts) {
+        nulls[i] = text == nullptr;
+        values[i++] = text == nullptr ? Datum{0} : CStringGetTextDatum(text);
+    }
+    tuplestore_putvalues(out.result->setResult, out.result->setDesc, values, nulls);
+}
+
+void put_step(Output &out, const char *trigger, const char *op, const char *strategy, const char *sql, const char *index) {
+    put_row(out, {trigger, op, strategy, sql, index, nullptr, nullptr, nullptr, nullptr});
+}
+
+void put_refusal(Output &out, const pg::Refusal &r) {
+    put_row(out, {nullptr, nullptr, nullptr, nullptr, nullptr, r.code, r.what, r.why, r.hint});
+}
+
+/// Whether some valid index of the table begins with this column.
+bool has_index_on(Oid relid, AttrNumber column) {
+    Relation rel = table_open(relid, AccessShareLock);
+    bool found = false;
+    ListCell *lc;
+    foreach (lc, RelationGetIndexList(rel)) {
+        Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+        found |= index->rd_index->indisvalid && index->rd_index->indkey.values[0] == column;
+        index_close(index, NoLock);
+    }
+    table_close(rel, NoLock);
+    return found;
+}
+
+const char *index_command(Oid relid, AttrNumber column) {
+    return psprintf("CREATE INDEX ON %s (%s)", pg::qualified_name(relid), quote_identifier(get_attname(relid, column, false)));
+}
+
+/// The first index that a change of `changed` would look for in the other tables of the block, and does not find.
+const char *wanted_by_join(const Block &block, int changed) {
+    for (size_t q = 0; q < block.qual_shapes.size(); q++) {
+        const algebra::Qual &qual = block.qual_shapes[q];
+        if (qual.left < 0)
+            continue;
+        auto *op = castNode(OpExpr, list_nth(block.quals, static_cast<int>(q)));
+        for (int side = 0; side < 2; side++) {
+            auto *arg = static_cast<Node *>(list_nth(op->args, side));
+            while (IsA(arg, RelabelType))
+                arg = reinterpret_cast<Node *>(castNode(RelabelType, arg)->arg);
+            const Var *var = castNode(Var, arg);
+            const int input = var->varno - 1;
+            if (input == changed || block.inputs[input].kind != algebra::InputKind::table)
+                continue;
+            if (!has_index_on(block.rtes[input]->relid, var->varattno))
+                return index_command(block.rtes[input]->relid, var->varattno);
+        }
+    }
+    return nullptr;
+}
+
+/// Reading a group again wants an index on a key column of some table.
+const char *wanted_by_group(const analysis::GroupNode &node) {
+    for (const Block *block : node.input.blocks) {
+        const char *command = nullptr;
+        bool served = node.nkeys() == 0;
+        for (int k = 0; k < node.nkeys() && !served; k++) {
+            auto *key = static_cast<Node *>(list_nth(block->outputs, k));
+            if (!IsA(key, Var) || block->inputs[castNode(Var, key)->varno - 1].kind != algebra::InputKind::table)
+                continue;
+            const Oid relid = block->rtes[castNode(Var, key)->varno - 1]->relid;
+            served = has_index_on(relid, castNode(Var, key)->varattno);
+            command = command != nullptr ? command : index_command(relid, castNode(Var, key)->varattno);
+        }
+        if (!served)
+            return command != nullptr ? command : "an index on the grouping expression";
+    }
+    return nullptr;
+}
+
+void explain_blocks(Output &out, const pg::Vector<maintain::BlockProgram> &blocks) {
+    for (const maintain::BlockProgram &b : blocks)
+        for (size_t i = 0; i < b.block->inputs.size(); i++) {
+            if (b.block->inputs[i].kind != algebra::InputKind::table)
+                continue;
+            const char *table = pg::qualified_name(b.block->rtes[i]->relid);
+            if (b.direct)
+                put_step(out, table, "scan", "incremental", nullptr, nullptr);
+            else
+                put_step(out, table, b.block->inputs.size() > 1 ? "join" : "scan", "incremental",
+                         lower::term_sql(*b.block, algebra::only(static_cast<int>(i)), b.wide),
+                         wanted_by_join(*b.block, static_cast<int>(i)));
+        }
+}
+
+void explain_node(Output &out, const maintain::NodeProgram &node) {
+    explain_blocks(out, node.blocks);
+    const char *trigger = psprintf("change of the input of step %d", out.step + 1);
+    pg::Vector<int> again;
+    for (int a = 0; a < node.naggs; a++)
+        if (maintain::is_read_again_kind(node.specs[a].kind))
+            again.push_back(a);
+    put_step(out, trigger, node.naggs == 0 ? "distinct" : "group", "incremental", nullptr, nullptr);
+    if (!again.empty())
+        put_step(out, "the shown minimum or maximum of a group leaves it", "group", "scoped",
+                 lower::group_sql(*node.node, 0, {again.data(), again.size()}, false), wanted_by_group(*node.node));
+    if (node.ambiguous_keys)
+        put_step(out, "the shown form of a key leaves its group", "group", "scoped",
+                 lower::group_sql(*node.node, 0, {}, true), wanted_by_group(*node.node));
+}
+
+/// The view that a text names, or InvalidOid.
+Oid find_view(const char *what) {
+    List *names;
+    if (!SplitIdentifierString(pstrdup(what), '.', &names) || names == NIL || list_length(names) > 3)
+        return InvalidOid;
+    List *values = NIL;
+    ListCell *lc;
+    foreach (lc, names)
+        values = lappend(values, makeString(static_cast<char *>(lfirst(lc))));
+    const Oid relid = RangeVarGetRelid(makeRangeVarFromNameList(values), AccessShareLock, true);
+    const char relkind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
+    if (relkind == RELKIND_MATVIEW || relkind == RELKIND_VIEW)
+        return relid;
+    if (OidIsValid(relid))
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a view or materialized view", what)));
+    return InvalidOid;
+}
+
+/// The analysed query of a text.
+const Query *parse(const char *sql) {
+    List *statements = pg_parse_query(sql);
+    if (list_length(statements) != 1)
+        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("a single query is expected")));
+    Query *query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), sql, nullptr, 0, nullptr);
+    if (query->commandType != CMD_SELECT || query->utilityStmt != nullptr)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("a SELECT is expected"),
+                        errhint("Give the name of a materialized view, or a query as CREATE MATERIALIZED VIEW takes it.")));
+    return query;
+}
+
+} // namespace
+
+UPKEEP_FUNCTION(upkeep_explain) {
+    const char *what = text_to_cstring(PG_GETARG_TEXT_PP(0));
+    InitMaterializedSRF(fcinfo, 0);
+    Output out{reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo)};
+    const Oid view = find_view(what);
+    Oid owner = GetUserId();
+    bool materialized = false;
+    const Query *query;
+    if (OidIsValid(view)) {
+        Relation rel = table_open(view, AccessShareLock);
+        materialized = rel->rd_rel->relkind == RELKIND_MATVIEW;
+        owner = rel->rd_rel->relowner;
+        query = static_cast<Query *>(copyObjectImpl(materialized ? maintain::view_query(rel) : get_view_query(rel)));
+        table_close(rel, NoLock);
+    } else {
+        query = parse(what);
+    }
+    pg::RunAs as(owner, pg::RunAs::Path::fixed);
+    const pg::Refusal *refusal = nullptr;
+    const maintain::Design *design = maintain::design_view(materialized ? view : InvalidOid, query, owner, &refusal);
+    if (design == nullptr) {
+        put_refusal(out, *refusal);
+        return Datum{0};
+    }
+    for (const maintain::NodeProgram &node : design->program->nodes)
+        explain_node(out, node);
+    explain_blocks(out, design->program->output.blocks);
+    put_step(out, "change of the rows above", "apply to the view", "incremental", nullptr, nullptr);
+    return Datum{0};
+}
+
+} // namespace upkeep::api

@@ -1,0 +1,109 @@
+// upkeep.register(view, mode, max_staleness, every)
+#include "catalog/registration.hpp"
+#include "maintain/maintain.hpp"
+#include "maintain/program.hpp"
+#include "pg/entry.hpp"
+#include "pg/names.hpp"
+#include "pg/run_as.hpp"
+
+namespace upkeep::api {
+
+namespace {
+
+catalog::Mode parse_mode(const char *mode) {
+    if (strcmp(mode, "immediate") == 0)
+        return catalog::Mode::immediate;
+    if (strcmp(mode, "manual") == 0)
+        return catalog::Mode::manual;
+    if (strcmp(mode, "deferred") == 0 || strcmp(mode, "commit") == 0)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("mode \"%s\" is not available in this version", mode),
+                        errhint("Use mode => 'immediate', or mode => 'manual' and upkeep.refresh().")));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unrecognized mode \"%s\"", mode),
+                    errhint("Valid modes are \"immediate\" and \"manual\".")));
+    pg_unreachable();
+}
+
+/// Checks that it is a materialized view of the caller's own.
+void require_own_view(Oid relid) {
+    const char relkind = get_rel_relkind(relid);
+    if (relkind == '\0')
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", relid)));
+    if (relkind != RELKIND_MATVIEW)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a materialized view", get_rel_name(relid)),
+                        errhint("Create it with CREATE MATERIALIZED VIEW.")));
+    if (!pg_class_ownercheck(relid, GetUserId()))
+        aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, get_rel_name(relid));
+}
+
+/// The owner's query must be one that can be maintained, and the caller must be allowed to create triggers.
+void require_maintainable(Oid view) {
+    Relation rel = table_open(view, AccessShareLock);
+    const Oid owner = rel->rd_rel->relowner;
+    const pg::Refusal *refusal = nullptr;
+    maintain::Design *design;
+    {
+        pg::RunAs as(owner, pg::RunAs::Path::fixed);
+        design = maintain::design_view(view, maintain::view_query(rel), owner, &refusal);
+    }
+    table_close(rel, NoLock);
+    if (design == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("materialized view %s cannot be kept up to date immediately", pg::qualified_name(view)),
+                        errdetail("%s", refusal->why), errhint("%s", refusal->hint)));
+    for (const analysis::TableSource &table : design->program->query->tables)
+        if (pg_class_aclcheck(table.relid, GetUserId(), ACL_TRIGGER) != ACLCHECK_OK)
+            aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(table.relid));
+}
+
+const char *interval_text(FunctionCallInfo fcinfo, int arg) {
+    if (PG_ARGISNULL(arg))
+        return nullptr;
+    return DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(arg)));
+}
+
+} // namespace
+
+UPKEEP_FUNCTION(upkeep_register) {
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and mode must not be null")));
+    const Oid view = PG_GETARG_OID(0);
+    const catalog::Mode mode = parse_mode(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+    if (!PG_ARGISNULL(2) || !PG_ARGISNULL(3))
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("max_staleness and every are not available in this version"),
+                        errhint("Leave them out.")));
+    require_own_view(view);
+
+    catalog::Registration registration{};
+    const bool known = catalog::find_registration(view, &registration);
+    registration.view = view;
+    registration.mode = mode;
+    if (mode == catalog::Mode::immediate) {
+        require_maintainable(view);
+        catalog::insert_registration(registration, interval_text(fcinfo, 2), interval_text(fcinfo, 3));
+        maintain::activate(view);
+    } else {
+        if (known)
+            maintain::deactivate(view, true);
+        registration.active = true;
+        registration.state = catalog::State::active;
+        registration.strategy = "rebuild";
+        registration.layout = "manual";
+        registration.identity_index = InvalidOid;
+        registration.why = nullptr;
+        catalog::insert_registration(registration, interval_text(fcinfo, 2), interval_text(fcinfo, 3));
+        maintain::rebuild(view);
+    }
+    PG_RETURN_VOID();
+}
+
+UPKEEP_FUNCTION(upkeep_unregister) {
+    const Oid view = PG_GETARG_OID(0);
+    catalog::Registration registration;
+    require_own_view(view);
+    if (!catalog::find_registration(view, &registration))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("materialized view %s is not registered", pg::qualified_name(view))));
+    maintain::deactivate(view, true);
+    PG_RETURN_VOID();
+}
+
+} // namespace upkeep::api

@@ -1,0 +1,298 @@
+// Building: everything that a registered view needs, and its contents by difference.
+#include "catalog/registration.hpp"
+#include "maintain/identity.hpp"
+#include "maintain/maintain.hpp"
+#include "maintain/run.hpp"
+#include "pg/error_context.hpp"
+#include "pg/names.hpp"
+#include "pg/run_as.hpp"
+
+extern "C" {
+#include "commands/matview.h"
+}
+
+namespace upkeep::maintain {
+
+namespace {
+
+/// Settings that can change the result of an accepted STABLE function.
+constexpr const char *kPinned[] = {"TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "default_text_search_config",
+                                   "bytea_output", "xmlbinary", "xmloption", "lc_monetary", "lc_numeric", "lc_time"};
+
+[[noreturn]] void raise_refusal(Oid view, const pg::Refusal &refusal) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("materialized view %s cannot be kept up to date immediately", pg::qualified_name(view)),
+                    errdetail("%s", refusal.why), errhint("%s", refusal.hint)));
+    pg_unreachable();
+}
+
+void record_facts(const Design &design) {
+    pg::Vector<catalog::Fact> facts;
+    auto add = [&](const analysis::Reliance &r) {
+        for (const catalog::Fact &f : facts)
+            if (f.classid == r.classid && f.objid == r.objid && f.subid == r.subid && strcmp(f.kind, r.kind) == 0)
+                return;
+        facts.push_back({r.classid, r.objid, r.subid, r.kind, catalog::fact_fingerprint(r.kind, r.classid, r.objid, r.subid)});
+    };
+    for (const analysis::Reliance &r : design.program->query->facts)
+        add(r);
+    for (const analysis::Reliance &r : design.keys_relied_on)
+        add(r);
+    catalog::set_facts(design.program->view, facts.data(), static_cast<int>(facts.size()));
+}
+
+void record_settings(const Design &design, bool keep) {
+    const Oid view = design.program->view;
+    const analysis::SettingsUse use = design.program->query->settings;
+    pg::Vector<catalog::Setting> settings;
+    if (keep)
+        settings = catalog::settings(view);
+    if (settings.empty() && use != analysis::SettingsUse::none)
+        for (const char *name : kPinned) {
+            settings.push_back({name, pstrdup(GetConfigOption(name, false, false))});
+            if (use == analysis::SettingsUse::time_zone)
+                break;
+        }
+    catalog::set_settings(view, settings.data(), static_cast<int>(settings.size()));
+    for (const catalog::Setting &s : settings)
+        design.program->settings.push_back({s.name, s.value});
+}
+
+void record_sources(const Design &design) {
+    pg::Vector<Oid> relids;
+    pg::Vector<Bitmapset *> used;
+    for (const analysis::TableSource &table : design.program->query->tables) {
+        relids.push_back(table.relid);
+        used.push_back(table.used);
+    }
+    catalog::set_sources(design.program->view, relids.data(), used.data(), static_cast<int>(relids.size()));
+}
+
+/// State tables and identities as the design lays them out. Existing ones are made anew when the layout has changed.
+Oid make_storage(Design *design, bool same_layout) {
+    Program *p = design->program;
+    Relation rel = table_open(p->view, NoLock);
+    const char *name = psprintf("%s_upkeep_key", RelationGetRelationName(rel));
+    table_close(rel, NoLock);
+    const Identity identity =
+        create_identity(p->view, design->view_kind, {design->view_key.data(), design->view_key.size()},
+                        design->view_key_equality.data(), design->view_key_collation.data(), name);
+    if (!same_layout)
+        catalog::drop_state_tables(p->view);
+    pg::Vector<catalog::StateTable> tables = catalog::state_tables(p->view);
+    for (NodeProgram &node : p->nodes) {
+        bool there = node.in_view;
+        for (const catalog::StateTable &table : tables)
+            there |= table.node == node.number;
+        if (there)
+            continue;
+        const Oid relid = catalog::create_state_table(p->view, node.number, design->state_columns[static_cast<size_t>(node.number)]);
+        const int nkeys = node.node->nkeys();
+        Relation state = table_open(relid, NoLock);
+        std::span<AttrNumber> columns{node.key_column, static_cast<size_t>(nkeys)};
+        const IdentityKind kind = nkeys == 0                                                     ? IdentityKind::single_row
+                                  : is_fixed_length_key(RelationGetDescr(state), columns) ? IdentityKind::unique_columns
+                                                                                                 : IdentityKind::key_hash;
+        table_close(state, NoLock);
+        auto *equality = pg::create_array<Oid>(static_cast<size_t>(nkeys));
+        auto *collations = pg::create_array<Oid>(static_cast<size_t>(nkeys));
+        for (int k = 0; k < nkeys; k++) {
+            equality[k] = node.node->keys[k].equality;
+            collations[k] = node.node->keys[k].collation;
+        }
+        Oid index;
+        {
+            pg::RunAs as(catalog::extension_owner(), pg::RunAs::Path::fixed);
+            index = create_identity(relid, kind, columns, equality, collations, psprintf("%s_key", get_rel_name(relid))).index;
+        }
+        tables.push_back({node.number, relid, index});
+    }
+    catalog::set_state_tables(p->view, tables.data(), static_cast<int>(tables.size()));
+    return identity.index;
+}
+
+/// Every node's groups over the whole input: rows of the node, and the state to store.
+void build_node(Run &run, NodeProgram &node) {
+    GroupTable groups(node, run.memory);
+    flow_contents(run, node.blocks, groups);
+    if (node.node->scalar)
+        groups.require_scalar();
+    auto *rows = new (palloc(sizeof(ZSet))) ZSet(node.row_ops, run.memory);
+    run.node_deltas[node.number] = rows;
+    Relation rel = table_open(node.relid, RowExclusiveLock);
+    TupleDesc desc = RelationGetDescr(rel);
+    pg::Vector<analysis::ColumnType> types;
+    for (int i = 0; i < desc->natts; i++)
+        types.push_back({TupleDescAttr(desc, i)->atttypid, -1, TupleDescAttr(desc, i)->attcollation});
+    ZSet stored(column_ops(types), run.memory);
+    const size_t nkeys = node.key_ops.size();
+    MemoryContext scratch = AllocSetContextCreate(run.memory, "upkeep group", ALLOCSET_DEFAULT_SIZES);
+    for (Group *group : groups.in_lock_order()) {
+        CHECK_FOR_INTERRUPTS();
+        MemoryContextReset(scratch);
+        pg::InContext in(scratch);
+        const auto n = static_cast<size_t>(std::max<int>(desc->natts, node.nstates));
+        auto *state = pg::create_array<Datum>(n), *row = pg::create_array<Datum>(node.row_ops.size()), *all = pg::create_array<Datum>(n);
+        auto *state_nulls = pg::create_array<bool>(n), *row_nulls = pg::create_array<bool>(node.row_ops.size()), *all_nulls = pg::create_array<bool>(n);
+        state[0] = Int64GetDatum(group->rows);
+        for (int a = 0; a < node.naggs; a++)
+            if (merge(node.specs[a], nullptr, nullptr, group->delta(node, a), state + node.first_state[a], state_nulls + node.first_state[a]) != Merge::done)
+                elog(ERROR, "aggregate %u could not be computed from its input", node.specs[a].aggfnoid);
+        node_row(node, group->keys, group->nulls, state, state_nulls, row, row_nulls);
+        rows->add(row, row_nulls, 1);
+        if (node.in_view)
+            continue;
+        for (size_t k = 0; k < nkeys; k++) {
+            all[node.key_column[k] - 1] = group->keys[k];
+            all_nulls[node.key_column[k] - 1] = group->nulls[k];
+        }
+        for (int i = 0; i < node.nstates; i++) {
+            all[node.state_place[i].column - 1] = state[i];
+            all_nulls[node.state_place[i].column - 1] = state_nulls[i];
+        }
+        stored.add(all, all_nulls, 1);
+    }
+    table_close(rel, NoLock);
+    if (node.in_view)
+        return;
+    Target *target = open_target(node.relid, node.identity);
+    apply_difference(run, target, stored);
+    close_target(target);
+}
+
+int64 rebuild_with(Program *program) {
+    pg::MaintenanceContext error_context(program->view);
+    Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep rebuild", ALLOCSET_DEFAULT_SIZES)};
+    pg::RunAs as(program->owner, pg::RunAs::Path::fixed);
+    for (const auto &[name, value] : program->settings)
+        as.set_setting(name, value);
+    // Writers' maintenance holds RowExclusiveLock on the view to its end: none is half way from here on.
+    LockRelationOid(program->view, ShareRowExclusiveLock);
+    CommandCounterIncrement();
+    PushActiveSnapshot(GetLatestSnapshot());
+    {
+        pg::InContext in(run.memory);
+        run.tables.resize(program->query->tables.size());
+        run.node_deltas.resize(program->nodes.size(), nullptr);
+        for (NodeProgram &node : program->nodes)
+            build_node(run, node);
+        ZSet wanted(program->output.ops, run.memory);
+        flow_contents(run, program->output.blocks, wanted);
+        Target *target = open_target(program->view, program->output.identity);
+        apply_difference(run, target, wanted);
+        close_target(target);
+    }
+    finish_spi(run);
+    PopActiveSnapshot();
+    CommandCounterIncrement();
+    const int64 changed = run.rows_changed;
+    MemoryContextDelete(run.memory);
+    catalog::note_rebuild(program->view);
+    return changed;
+}
+
+void set_populated(Oid view) {
+    Relation rel = table_open(view, ShareRowExclusiveLock);
+    if (!RelationIsPopulated(rel))
+        SetMatViewPopulatedState(rel, true);
+    table_close(rel, NoLock);
+    CommandCounterIncrement();
+}
+
+} // namespace
+
+int64 activate(Oid view) {
+    catalog::Registration registration;
+    if (!catalog::find_registration(view, &registration))
+        return 0;
+    catalog::OwnDdl own_ddl;
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "upkeep activation", ALLOCSET_DEFAULT_SIZES);
+    pg::InContext in(context);
+    Relation rel = table_open(view, AccessShareLock);
+    const Oid owner = rel->rd_rel->relowner;
+    const Query *query = view_query(rel);
+    const pg::Refusal *refusal = nullptr;
+    Design *design;
+    {
+        pg::RunAs as(owner, pg::RunAs::Path::fixed);
+        design = design_view(view, query, owner, &refusal);
+    }
+    table_close(rel, NoLock);
+    if (design == nullptr)
+        raise_refusal(view, *refusal);
+    // Base tables first, then the view: the order in which writers lock.
+    for (const analysis::TableSource &table : design->program->query->tables)
+        capture::create_triggers(table.relid);
+    LockRelationOid(view, ShareRowExclusiveLock);
+    set_populated(view);
+    const bool same_layout = registration.active && strcmp(registration.layout, design->program->layout) == 0;
+    {
+        pg::RunAs as(owner, pg::RunAs::Path::fixed);
+        registration.identity_index = make_storage(design, same_layout);
+    }
+    record_sources(*design);
+    record_facts(*design);
+    record_settings(*design, registration.active);
+    registration.active = true;
+    registration.state = catalog::State::active;
+    registration.strategy = design->program->scoped ? "scoped" : "incremental";
+    registration.layout = design->program->layout;
+    registration.why = nullptr;
+    catalog::update_registration(registration);
+    forget_program(view);
+    CommandCounterIncrement();
+    const char *why = nullptr;
+    if (!bind_design(design, &why))
+        elog(ERROR, "could not use what was just made for %s: %s", pg::qualified_name(view), why);
+    const int64 changed = rebuild_with(design->program);
+    MemoryContextSwitchTo(context);
+    return changed;
+}
+
+int64 rebuild(Oid view) {
+    const char *why = nullptr;
+    Program *program = find_program(view, &why);
+    if (program == nullptr)
+        return activate(view);
+    return rebuild_with(program);
+}
+
+void deactivate(Oid view, bool view_exists) {
+    catalog::OwnDdl own_ddl;
+    const pg::Vector<Oid> sources = catalog::sources(view);
+    catalog::Registration registration{};
+    catalog::find_registration(view, &registration);
+    catalog::drop_state_tables(view);
+    catalog::delete_registration(view);
+    forget_program(view);
+    CommandCounterIncrement();
+    for (Oid relid : sources)
+        if (catalog::views_of(relid).empty() && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+            capture::drop_triggers(relid);
+    if (!view_exists || !OidIsValid(registration.identity_index))
+        return;
+    // The index stays with the view, unless it calls a function of ours.
+    const std::optional<Identity> identity = load_identity(registration.identity_index);
+    if (identity && uses_own_function(*identity)) {
+        const ObjectAddress index{RelationRelationId, registration.identity_index, 0};
+        performDeletion(&index, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+    }
+}
+
+bool layout_still_fits(Oid view, const pg::Refusal **refusal) {
+    *refusal = nullptr;
+    catalog::Registration registration;
+    if (!catalog::find_registration(view, &registration) || !registration.active)
+        return false;
+    Relation rel = table_open(view, AccessShareLock);
+    const Oid owner = rel->rd_rel->relowner;
+    Design *design;
+    {
+        pg::RunAs as(owner, pg::RunAs::Path::fixed);
+        design = design_view(view, view_query(rel), owner, refusal);
+    }
+    table_close(rel, NoLock);
+    return design != nullptr && strcmp(design->program->layout, registration.layout) == 0;
+}
+
+} // namespace upkeep::maintain
