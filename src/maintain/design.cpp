@@ -1,4 +1,5 @@
 // From an analysed query to a program: expressions compiled, states laid out.
+#include "analysis/expressions.hpp"
 #include "maintain/identity.hpp"
 #include "maintain/program.hpp"
 #include "pg/names.hpp"

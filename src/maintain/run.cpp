@@ -95,7 +95,7 @@ double milliseconds_since(instr_time start) {
 
 void record_sample(Oid view, const observe::Sample &sample) {
     observe::record(view, sample);
-    observe::log_duration(view, sample, settings::log_min_duration);
+    observe::log_duration(view, sample, settings::log_min_duration());
 }
 
 void record_run(const Run &run, instr_time start) {
@@ -107,7 +107,7 @@ void record_rebuild(Oid view, instr_time start) { record_sample(view, {0, 0, mil
 void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
     pg::MaintenanceContext error_context(view);
     instr_time start;
-    const bool measured = observe::is_counting() || settings::log_min_duration >= 0;
+    const bool measured = observe::is_counting() || settings::log_min_duration() >= 0;
     if (measured)
         INSTR_TIME_SET_CURRENT(start);
     const char *why = nullptr;
