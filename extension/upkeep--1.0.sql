@@ -130,6 +130,35 @@ CREATE FUNCTION upkeep.image_hash(VARIADIC "any") RETURNS bigint
 COMMENT ON FUNCTION upkeep.image_hash(VARIADIC "any") IS
   'hash of the stored bits of a row, detoasted, of any types';
 
+CREATE FUNCTION upkeep.register(view regclass, mode text DEFAULT 'immediate', max_staleness interval DEFAULT NULL,
+                                every interval DEFAULT NULL)
+RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_register';
+COMMENT ON FUNCTION upkeep.register(regclass, text, interval, interval) IS
+    'starts keeping a materialized view up to date, or changes the options of a registered one';
+
+CREATE FUNCTION upkeep.unregister(view regclass)
+RETURNS void LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_unregister';
+COMMENT ON FUNCTION upkeep.unregister(regclass) IS
+    'stops keeping a materialized view up to date; it stays with its present rows';
+
+CREATE FUNCTION upkeep.refresh(view regclass DEFAULT NULL)
+RETURNS bigint LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_refresh';
+COMMENT ON FUNCTION upkeep.refresh(regclass) IS
+    'brings one registered view (or every manual one of the caller''s) up to date now; returns the number of rows written';
+
+CREATE FUNCTION upkeep.explain(what text)
+RETURNS SETOF upkeep.explanation LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_explain';
+COMMENT ON FUNCTION upkeep.explain(text) IS
+    'the maintenance plan of a view or of a query, step by step, or the reason why it is refused';
+
+CREATE FUNCTION upkeep.capture_before() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_capture_before';
+COMMENT ON FUNCTION upkeep.capture_before() IS 'notes that a statement on a base table begins';
+
+CREATE FUNCTION upkeep.capture_after() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_capture_after';
+COMMENT ON FUNCTION upkeep.capture_after() IS 'records what a statement changed, and maintains the views when the outermost one ends';
+
+REVOKE EXECUTE ON FUNCTION upkeep.capture_before(), upkeep.capture_after() FROM PUBLIC;
+
 -- Views ------------------------------------------------------------------------------------------------------------
 
 CREATE VIEW upkeep.views AS

@@ -1,5 +1,6 @@
 // The module: the magic block and what is set up when the library is loaded.
 
+#include "maintain/program.hpp"
 #include "observe/counters.hpp"
 #include "pg/entry.hpp"
 #include "settings.hpp"
@@ -14,6 +15,7 @@ void _PG_init(void) {
     upkeep::pg::guard([] {
         upkeep::settings::define();
         upkeep::observe::install();
+        upkeep::maintain::install_program_cache();
     });
 }
 }

@@ -1,0 +1,26 @@
+// The capture triggers' functions.
+#include "capture/capture.hpp"
+#include "maintain/maintain.hpp"
+#include "pg/entry.hpp"
+
+using namespace upkeep;
+
+static TriggerData *require_trigger(FunctionCallInfo fcinfo) {
+    if (!CALLED_AS_TRIGGER(fcinfo)) {
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("capture functions can only be called as triggers")));
+    }
+    return reinterpret_cast<TriggerData *>(fcinfo->context);
+}
+
+UPKEEP_FUNCTION(upkeep_capture_before) {
+    capture::before_statement(require_trigger(fcinfo));
+    return PointerGetDatum(nullptr);
+}
+
+UPKEEP_FUNCTION(upkeep_capture_after) {
+    if (capture::after_statement(require_trigger(fcinfo))) {
+        maintain::run_pending();
+    }
+    return PointerGetDatum(nullptr);
+}
