@@ -1,5 +1,7 @@
 // The module: the magic block and what is set up when the library is loaded.
 
+#include "capture/capture.hpp"
+#include "maintain/maintain.hpp"
 #include "maintain/program.hpp"
 #include "observe/counters.hpp"
 #include "pg/entry.hpp"
@@ -16,6 +18,7 @@ void _PG_init(void) {
         upkeep::settings::define();
         upkeep::observe::install();
         upkeep::maintain::install_program_cache();
+        upkeep::capture::install(upkeep::maintain::reconcile_pending);
     });
 }
 }

@@ -14,6 +14,10 @@
 #define rd_newRelfilelocatorSubid rd_newRelfilenodeSubid
 #endif
 
+#if PG_VERSION_NUM < 160000
+#define rd_newRelfilelocatorSubid rd_newRelfilenodeSubid
+#endif
+
 namespace upkeep::pg {
 
 using TreeWalker = bool (*)(Node *, void *);
