@@ -165,8 +165,11 @@ void connect_spi(Run &run) {
 }
 
 void finish_spi(Run &run) {
-    if (run.spi)
-        SPI_finish();
+    if (!run.spi)
+        return;
+    const MemoryContext context = CurrentMemoryContext; // SPI_finish goes back to the one of SPI_connect
+    SPI_finish();
+    MemoryContextSwitchTo(context);
     run.spi = false;
 }
 
