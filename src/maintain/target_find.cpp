@@ -6,6 +6,7 @@
 // visible, and locking its last version leads to the new one. What such a snapshot does not show, rows of running
 // transactions, is the business of insert_absent (speculative insertion) and of the key locks.
 #include "maintain/target_internal.hpp"
+#include "pg/memory.hpp"
 
 extern "C" {
 #include "access/relscan.h"
@@ -142,11 +143,22 @@ void start_lookup(Target *target, const Datum *key, const bool *nulls, Snapshot 
     ResetPerTupleExprContext(target->estate);
 }
 
+namespace {
+
+// A B-tree scan allocates the list of entries that it found dead when it meets the first one, and keeps it until it
+// ends: the context must live as long as the scan.
+bool next_row(Target *target, TupleTableSlot *slot) {
+    pg::InContext context(target->estate->es_query_cxt);
+    return index_getnext_slot(target->scan, ForwardScanDirection, slot);
+}
+
+} // namespace
+
 bool next_match(Target *target, const Datum *key, const bool *nulls, TupleTableSlot *slot) {
     const bool exact = target->identity->kind == IdentityKind::unique_columns ||
                        target->identity->kind == IdentityKind::single_row;
     MemoryContext per_row = GetPerTupleMemoryContext(target->estate);
-    while (index_getnext_slot(target->scan, ForwardScanDirection, slot)) {
+    while (next_row(target, slot)) {
         CHECK_FOR_INTERRUPTS();
         if (exact) {
             return true;
