@@ -300,6 +300,9 @@ void choose_view_identity(Design *design, Relation view) {
 }
 
 const pg::Refusal *check_node(const NodeProgram &p) {
+    if (p.naggs > kMaxParts || p.node->nkeys() > kMaxParts)
+        return analysis::make_refusal("too-many-columns", "more than 60 aggregates or grouping columns in one SELECT",
+                                      "The state of such a group is too wide.", "Split the query into several materialized views.");
     bool over_node = false;
     for (const BlockProgram &b : p.blocks)
         for (const algebra::Input &input : b.block->inputs)

@@ -26,6 +26,9 @@ struct BlockProgram {
     pg::Vector<TermPlan> plans;
 };
 
+/// At most so many aggregates and key columns in one node: sets of them are kept as bits.
+inline constexpr int kMaxParts = 60;
+
 /// A prepared statement that reads one group again.
 struct GroupPlan {
     std::uint64_t null_keys;
