@@ -157,6 +157,9 @@ COMMENT ON FUNCTION upkeep.capture_before() IS 'notes that a statement on a base
 CREATE FUNCTION upkeep.capture_after() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_capture_after';
 COMMENT ON FUNCTION upkeep.capture_after() IS 'records what a statement changed, and maintains the views when the outermost one ends';
 
+-- A further trigger on a base table that calls them would record its changes twice.
+REVOKE EXECUTE ON FUNCTION upkeep.capture_before(), upkeep.capture_after() FROM PUBLIC;
+
 -- Views ------------------------------------------------------------------------------------------------------------
 
 CREATE VIEW upkeep.views AS
