@@ -111,8 +111,11 @@ bool apply_keyed(Output &o, std::span<Change> changes) {
         if (!apply_key(o, leaves, comes, deletes_first))
             return false;
     }
+    if (!deletes_first)
+        return true;
+    CommandCounterIncrement(); // a key that leaves and comes must not be found again
     for (const Change &c : changes)
-        if (deletes_first && c.row->weight > 0 && !insert_keyed(o, c.row))
+        if (c.row->weight > 0 && !insert_keyed(o, c.row))
             return false;
     return true;
 }
