@@ -213,3 +213,20 @@ COMMENT ON COLUMN upkeep.stat_views.waits IS 'runs that waited for another trans
 
 REVOKE ALL ON upkeep.views, upkeep.stat_views FROM PUBLIC;
 GRANT SELECT ON upkeep.views, upkeep.stat_views TO PUBLIC;
+
+-- Event triggers: last, since they watch every command from here on ---------------------------------------------------
+
+CREATE FUNCTION upkeep.ddl_end()
+RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_ddl_end';
+COMMENT ON FUNCTION upkeep.ddl_end() IS 'follows REFRESH and changes of definition of registered views and their sources';
+
+CREATE FUNCTION upkeep.sql_drop()
+RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_sql_drop';
+COMMENT ON FUNCTION upkeep.sql_drop() IS 'forgets dropped views; guards the indexes and triggers that maintenance needs';
+
+REVOKE EXECUTE ON FUNCTION upkeep.ddl_end(), upkeep.sql_drop() FROM PUBLIC;
+
+CREATE EVENT TRIGGER upkeep_sql_drop ON sql_drop EXECUTE FUNCTION upkeep.sql_drop();
+CREATE EVENT TRIGGER upkeep_ddl_end ON ddl_command_end EXECUTE FUNCTION upkeep.ddl_end();
+ALTER EVENT TRIGGER upkeep_sql_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER upkeep_ddl_end ENABLE ALWAYS;

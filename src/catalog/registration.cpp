@@ -358,6 +358,7 @@ pg::Vector<Registration> all_registrations() {
     for (const Row &row : read_rows(Table::registration, 0, InvalidOid)) {
         all.push_back(to_registration(row));
     }
+    std::sort(all.begin(), all.end(), [](const Registration &a, const Registration &b) { return a.view < b.view; });
     return all;
 }
 

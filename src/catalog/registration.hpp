@@ -66,7 +66,7 @@ void mark_stale(Oid view, const char *why);
 
 // --- reading: latest committed state plus our own, whatever the transaction's snapshot; results in the current context ---
 bool find_registration(Oid view, Registration *out);
-pg::Vector<Registration> all_registrations();         // without those that were restored and not yet activated
+pg::Vector<Registration> all_registrations();         // by OID, without those that were restored and not yet activated
 pg::Vector<StateTable> state_tables(Oid view);
 pg::Vector<Setting> settings(Oid view);
 pg::Vector<Oid> sources(Oid view);

@@ -14,8 +14,16 @@
 #define rd_newRelfilelocatorSubid rd_newRelfilenodeSubid
 #endif
 
-#if PG_VERSION_NUM < 160000
-#define rd_newRelfilelocatorSubid rd_newRelfilenodeSubid
+// Before 17 only one mode could be asked for.
+#if PG_VERSION_NUM < 170000
+inline bool LockHeldByMe(const LOCKTAG *tag, LOCKMODE mode, bool or_stronger) {
+    for (LOCKMODE held = mode; held <= (or_stronger ? AccessExclusiveLock : mode); held++) {
+        if (LockHeldByMe(tag, held)) {
+            return true;
+        }
+    }
+    return false;
+}
 #endif
 
 namespace upkeep::pg {

@@ -1,0 +1,164 @@
+#include "api/definition_changes.hpp"
+
+#include "capture/nesting.hpp"
+#include "capture/capture.hpp"
+#include "catalog/registration.hpp"
+#include "maintain/maintain.hpp"
+#include "pg/subtransaction.hpp"
+
+namespace upkeep::api {
+
+namespace {
+
+constexpr const char *kRegisterAgain = "When the cause is removed, REFRESH MATERIALIZED VIEW activates it again.";
+
+// The relation's name, or for another object what the catalogs call it.
+char *describe_fact(const catalog::Fact &fact) {
+    ObjectAddress address;
+    ObjectAddressSubSet(address, fact.classid, fact.objid, fact.subid);
+    const char *object = getObjectDescription(&address, true);
+    return object ? psprintf("The definition of %s has changed.", object)
+                  : psprintf("A %s that the view relied on was dropped.",
+                             strcmp(fact.kind, "foreign-key") == 0 ? "foreign key" : fact.kind);
+}
+
+// Why a view is not what it was, or nullptr.
+const char *find_changed_fact(Oid view) {
+    const pg::Vector<catalog::Fact> facts = catalog::facts(view);
+    AcceptInvalidationMessages();
+    for (const catalog::Fact &fact : facts) {
+        const char *now = catalog::fact_fingerprint(fact.kind, fact.classid, fact.objid, fact.subid);
+        if (strcmp(now, fact.fingerprint) != 0) {
+            return describe_fact(fact);
+        }
+    }
+    return nullptr;
+}
+
+const char *find_altered_triggers(Oid view) {
+    for (const Oid source : catalog::sources(view)) {
+        if (is_altered_by_us(source) && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(source)) &&
+            !capture::has_triggers(source)) {
+            return psprintf("The capture triggers of table \"%s\" were altered.", get_rel_name(source));
+        }
+    }
+    return nullptr;
+}
+
+void store_present_facts(Oid view) {
+    pg::Vector<catalog::Fact> facts = catalog::facts(view);
+    for (catalog::Fact &fact : facts) {
+        fact.fingerprint = catalog::fact_fingerprint(fact.kind, fact.classid, fact.objid, fact.subid);
+    }
+    catalog::set_facts(view, facts.data(), int(facts.size()));
+}
+
+// The contents of a manual view are not touched: its next refresh() computes them anew.
+void follow_manual(Oid view, const char *what) {
+    const pg::Refusal *refusal = nullptr;
+    bool fits = false;
+    const ErrorData *error =
+        pg::in_subtransaction([&] { fits = maintain::layout_still_fits(view, &refusal); });
+    if (error) {
+        suspend(view, error->message, nullptr);
+    } else if (fits && !refusal) {
+        store_present_facts(view);
+    } else {
+        suspend(view, refusal ? refusal->why : what, refusal ? refusal->hint : nullptr);
+    }
+}
+
+void follow_change(const catalog::Registration &registration, const char *what) {
+    if (registration.mode == catalog::Mode::manual) {
+        follow_manual(registration.view, what);
+    } else if (capture::is_statement_open()) {
+        // Its rows are in part in the table and in part still to come.
+        suspend(registration.view, what, nullptr);
+    } else {
+        ereport(DEBUG1, (errmsg_internal("rebuilding materialized view \"%s\"", get_rel_name(registration.view)),
+                         errdetail_internal("%s", what)));
+        try_activate(registration.view);
+    }
+}
+
+} // namespace
+
+bool is_altered_by_us(Oid relid) {
+    LOCKTAG tag;
+    SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+    return LockHeldByMe(&tag, ShareUpdateExclusiveLock, true);
+}
+
+void suspend(Oid view, const char *why, const char *hint) {
+    catalog::Registration registration;
+    if (!catalog::find_registration(view, &registration)) {
+        return;
+    }
+    registration.active = true;
+    registration.state = catalog::State::stale;
+    registration.why = why;
+    catalog::update_registration(registration);
+    ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                      errmsg("materialized view \"%s\" is not kept up to date any more", get_rel_name(view)),
+                      errdetail("%s", why), errhint("%s", hint ? hint : kRegisterAgain)));
+}
+
+bool try_activate(Oid view) {
+    const pg::Refusal *refusal = nullptr;
+    const ErrorData *error = pg::in_subtransaction([&] {
+        const catalog::OwnDdl own;
+        maintain::layout_still_fits(view, &refusal);
+        if (!refusal) {
+            maintain::activate(view);
+        }
+    });
+    if (refusal) {
+        suspend(view, refusal->why, refusal->hint);
+    } else if (error) {
+        suspend(view, error->message, error->hint);
+    }
+    return !refusal && !error;
+}
+
+void follow_refresh(const RefreshMatViewStmt *statement) {
+    const Oid view = RangeVarGetRelid(statement->relation, NoLock, true);
+    catalog::Registration registration;
+    if (!OidIsValid(view) || !catalog::find_registration(view, &registration)) {
+        return;
+    }
+    if (capture::is_statement_open()) {
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                        errmsg("cannot refresh materialized view \"%s\" inside a statement on a base table",
+                               get_rel_name(view)),
+                        errdetail("The view is registered with upkeep, which maintains it when that statement ends.")));
+    }
+    if (!statement->skipData) {
+        try_activate(view);
+    } else if (registration.active) {
+        registration.state = catalog::State::stale;
+        registration.why = "The view was refreshed WITH NO DATA.";
+        catalog::update_registration(registration);
+    }
+}
+
+void follow_definition_changes() {
+    catalog::store_present_names();
+    for (const catalog::Registration &registration : catalog::all_registrations()) {
+        if (!registration.active || registration.state != catalog::State::active ||
+            !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(registration.view))) {
+            continue;
+        }
+        const char *what = find_changed_fact(registration.view);
+        if (!what && registration.identity_lost && is_altered_by_us(registration.view)) {
+            what = "The index by which upkeep finds the view's rows was dropped.";
+        }
+        if (!what && registration.mode == catalog::Mode::immediate) {
+            what = find_altered_triggers(registration.view);
+        }
+        if (what) {
+            follow_change(registration, what);
+        }
+    }
+}
+
+} // namespace upkeep::api

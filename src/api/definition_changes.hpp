@@ -1,0 +1,25 @@
+// What follows a command that may have changed what registered views rely on.
+#pragma once
+#include "pg/postgres.hpp"
+
+namespace upkeep::api {
+
+/// After REFRESH MATERIALIZED VIEW, under its lock: a registered view is activated again, or suspended (WITH NO DATA).
+/// Raises object_in_use if a statement on a base table is open.
+void follow_refresh(const RefreshMatViewStmt *statement);
+
+/// Compares the facts and the capture triggers of every active view with what was stored. What differs is repaired
+/// and rebuilt, or marked stale with a warning: a legal command never fails for it.
+void follow_definition_changes();
+
+/// Activates a view; where that is not possible, suspends it with a warning. Returns whether it is active.
+bool try_activate(Oid view);
+
+/// Marks a view stale whatever its state was, and warns. `hint` may be nullptr.
+void suspend(Oid view, const char *why, const char *hint);
+
+/// True if this session holds ShareUpdateExclusiveLock or a stronger lock on the relation: no command alters the
+/// triggers or indexes of a relation without one.
+bool is_altered_by_us(Oid relid);
+
+} // namespace upkeep::api

@@ -1,0 +1,51 @@
+# pg_upgrade carries registered views over as they are: active, with their state, triggers and identity indexes.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $old = PostgreSQL::Test::Cluster->new('old');
+$old->init;
+$old->start;
+$old->safe_psql('postgres', q{
+	CREATE EXTENSION upkeep;
+	CREATE FUNCTION twice(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 * 2; END';
+	CREATE TABLE sale (id int PRIMARY KEY, region text, amount numeric, n int NOT NULL);
+	INSERT INTO sale SELECT i, 'r' || i % 3, i / 3.0, i FROM generate_series(1, 20) i;
+	CREATE MATERIALIZED VIEW by_region AS
+		SELECT region, count(*) AS c, avg(amount) AS mean, sum(twice(n)) AS s FROM sale GROUP BY region;
+	SELECT upkeep.register('by_region');
+});
+$old->stop;
+
+my $new = PostgreSQL::Test::Cluster->new('new');
+$new->init;
+my $bin = $old->config_data('--bindir');
+chdir PostgreSQL::Test::Utils::tempdir;
+command_ok(
+	[
+		'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir, '-b', $bin, '-B', $bin,
+		'-s', $new->host, '-p', $old->port, '-P', $new->port
+	],
+	'pg_upgrade');
+
+$new->start;
+my $wrong = q{SELECT count(*) FROM upkeep.verify('by_region')};
+is($new->safe_psql('postgres', 'SELECT view, mode, state FROM upkeep.views'),
+	'by_region|immediate|active', 'the view is active');
+$new->safe_psql('postgres', q{INSERT INTO sale VALUES (21, 'r9', 1, 1); DELETE FROM sale WHERE id < 5;});
+is($new->safe_psql('postgres', $wrong), '0', 'the view is kept up to date');
+
+# OIDs of functions are new: what the view relies on is found again.
+$new->safe_psql('postgres', q{
+	CREATE OR REPLACE FUNCTION twice(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 * 20; END';
+});
+is($new->safe_psql('postgres', $wrong), '0', 'a changed function is noticed');
+is($new->safe_psql('postgres', 'SELECT state FROM upkeep.views'), 'active', 'the view is still active');
+$new->safe_psql('postgres', q{DROP MATERIALIZED VIEW by_region});
+is($new->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'upkeep_data'::regnamespace}),
+	'0', 'nothing stays behind');
+$new->stop;
+done_testing();
