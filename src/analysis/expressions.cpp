@@ -19,13 +19,13 @@ constexpr const char *kRewrite = "Rewrite the query without it, or refresh the m
 
 /// Built-in STABLE functions whose result depends on their arguments and on pinned settings only.
 constexpr std::string_view kSettingsOnly[] = {
-    "array_out", "array_to_json", "array_to_string", "bytea_out", "cash_in", "cash_out", "concat", "concat_ws",
+    "anytextcat", "array_out", "array_to_json", "array_to_string", "bytea_out", "cash_in", "cash_out", "concat", "concat_ws",
     "date_ge_timestamptz", "date_gt_timestamptz", "date_le_timestamptz", "date_lt_timestamptz", "date_eq_timestamptz",
     "date_ne_timestamptz", "date_cmp_timestamptz", "date_out", "date_part", "date_trunc", "enum_out", "extract", "format",
     "generate_series", "interval_out", "json_build_array", "json_build_object", "json_object", "jsonb_build_array",
-    "jsonb_build_object", "money", "overlaps", "plainto_tsquery", "phraseto_tsquery", "websearch_to_tsquery", "quote_literal",
+    "jsonb_build_object", "make_timestamptz", "money", "overlaps", "plainto_tsquery", "phraseto_tsquery", "websearch_to_tsquery", "quote_literal",
     "quote_nullable", "range_out", "record_out", "row_to_json", "text", "time", "time_out", "timetz", "timetz_out",
-    "timestamp", "timestamp_out", "timestamptz", "timestamptz_out", "date", "timestamp_ge_timestamptz",
+    "textanycat", "timestamp", "timestamp_out", "timestamptz", "timestamptz_out", "date", "timestamp_ge_timestamptz",
     "timestamp_gt_timestamptz", "timestamp_le_timestamptz", "timestamp_lt_timestamptz", "timestamp_eq_timestamptz",
     "timestamp_ne_timestamptz", "timestamp_cmp_timestamptz", "timestamptz_ge_timestamp", "timestamptz_gt_timestamp",
     "timestamptz_le_timestamp", "timestamptz_lt_timestamp", "timestamptz_eq_timestamp", "timestamptz_ne_timestamp",

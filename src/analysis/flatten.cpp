@@ -274,6 +274,11 @@ ViewQuery *analyse(const Query *query, Oid owner, const pg::Refusal **refusal) {
                                         "Use a plain materialized view.");
         fine = false;
     }
+    if (fine && view->output.columns.empty()) {
+        analyser.refusal = make_refusal("no-columns", "a query without columns", "Its rows cannot be told apart or found again.",
+                                        "Select a column or a constant.");
+        fine = false;
+    }
     *refusal = analyser.refusal;
     return fine ? view : nullptr;
 }
