@@ -1,0 +1,68 @@
+-- Row sources that are no tables: functions over the columns of a row, VALUES, WITH ORDINALITY, ROWS FROM.
+SET client_min_messages = warning;
+CREATE SCHEMA sources;
+SET search_path = sources, public;
+-- Rows that a view of this schema has and should not have, or the reverse; views that are no longer maintained.
+CREATE VIEW wrong AS
+    SELECT v.view, v.state, d.side, d.contents
+    FROM upkeep.views v JOIN pg_class c ON c.oid = v.view
+        LEFT JOIN LATERAL upkeep.verify(v.view) d ON true
+    WHERE c.relnamespace = 'sources'::regnamespace AND (v.state <> 'active' OR d.side IS NOT NULL)
+    ORDER BY v.view::text COLLATE "C", d.side, d.contents COLLATE "C";
+
+CREATE TABLE t (id int, tags text[], doc jsonb, lo int, hi int);
+INSERT INTO t VALUES (1, '{a,b,a}', '[{"k": 1}, {"k": null}]', 1, 3), (2, '{}', '[]', 2, 1), (3, NULL, NULL, NULL, 4);
+CREATE TABLE n (tag text, weight int);
+INSERT INTO n VALUES ('a', 1), ('b', 2), ('a', 3);
+CREATE FUNCTION steps(lo int, hi int) RETURNS SETOF int LANGUAGE sql IMMUTABLE AS 'SELECT generate_series($1, $2, 2)';
+CREATE MATERIALIZED VIEW series AS SELECT id, g FROM t, generate_series(t.lo, t.hi) g;
+CREATE MATERIALIZED VIEW tagged AS SELECT id, tag FROM t CROSS JOIN LATERAL unnest(tags) AS tag WHERE tag <> 'z';
+CREATE MATERIALIZED VIEW numbered AS SELECT id, tag, place FROM t, unnest(tags) WITH ORDINALITY AS u (tag, place);
+CREATE MATERIALIZED VIEW elements AS SELECT id, e -> 'k' AS k FROM t, jsonb_array_elements(doc) e;
+CREATE MATERIALIZED VIEW pairs AS SELECT t.id, p.key, p.value FROM t, jsonb_array_elements(t.doc) d, jsonb_each(d) p;
+CREATE MATERIALIZED VIEW constant_series AS SELECT id, g FROM t JOIN generate_series(1, 3) g ON g < t.id;
+CREATE MATERIALIZED VIEW listed AS SELECT t.id, v.name FROM t JOIN (VALUES (1, 'one'), (2, 'two'), (2, 'zwei')) v (id, name) USING (id);
+CREATE MATERIALIZED VIEW lateral_values AS SELECT t.id, v.x FROM t, LATERAL (VALUES (t.lo), (t.hi), (0)) v (x);
+CREATE MATERIALIZED VIEW rows_from AS SELECT id, r.* FROM t, ROWS FROM (unnest(tags), generate_series(lo, hi)) WITH ORDINALITY AS r (tag, g, place);
+CREATE MATERIALIZED VIEW own_function AS SELECT id, s FROM t, steps(lo, hi) s;
+CREATE MATERIALIZED VIEW scalar_function AS SELECT id, u FROM t, upper(tags[1]) u;
+CREATE MATERIALIZED VIEW weights AS SELECT t.id, tag, n.weight FROM t, unnest(tags) tag JOIN n USING (tag);
+CREATE MATERIALIZED VIEW tag_count AS SELECT tag, count(*) AS n, sum(id) AS s, min(id) AS first FROM t, unnest(tags) tag GROUP BY tag;
+CREATE MATERIALIZED VIEW days AS SELECT id, d::date AS day FROM t, generate_series(date '2024-01-01' + lo, date '2024-01-01' + hi, interval '1 day') d;
+SELECT upkeep.register(oid::regclass) FROM pg_class WHERE relnamespace = 'sources'::regnamespace AND relkind = 'm' ORDER BY relname COLLATE "C";
+CREATE TEMP TABLE built AS SELECT view, last_maintenance FROM upkeep.views;
+TABLE wrong;
+INSERT INTO t VALUES (4, '{b,z,NULL}', '[{"a": [1]}, {"k": 1, "b": 2}]', 0, 2), (1, '{a}', '[{"k": 1}]', 3, 3);
+TABLE wrong;
+SELECT * FROM series ORDER BY 1, 2;
+SELECT * FROM numbered ORDER BY 1, 3, 2;
+SELECT * FROM elements ORDER BY 1, 2;
+SELECT * FROM pairs ORDER BY pairs::text COLLATE "C";
+SELECT * FROM lateral_values ORDER BY 1, 2;
+SELECT * FROM rows_from ORDER BY rows_from::text COLLATE "C";
+SELECT * FROM tag_count ORDER BY 1;
+SELECT * FROM days ORDER BY 1, 2;
+UPDATE t SET tags = tags || text 'b', hi = hi + 1;
+TABLE wrong;
+UPDATE t SET tags = array_remove(tags, 'a'), doc = doc || '{"k": 5}' WHERE id = 1;
+TABLE wrong;
+UPDATE n SET weight = weight + 1;
+INSERT INTO n VALUES ('b', NULL), (NULL, 5);
+TABLE wrong;
+SELECT * FROM weights ORDER BY 1, 2, 3;
+SELECT * FROM own_function ORDER BY 1, 2;
+WITH x AS (DELETE FROM t WHERE id = 4) UPDATE n SET tag = 'b';
+TABLE wrong;
+UPDATE t SET lo = NULL, tags = '{}';
+DELETE FROM t WHERE id = 1;
+SELECT * FROM tag_count ORDER BY 1;
+SELECT * FROM constant_series ORDER BY 1, 2;
+TABLE wrong;
+DELETE FROM t;
+SELECT count(*) FROM listed;
+TABLE wrong;
+
+-- None of this was a rebuild.
+SELECT v.view FROM upkeep.views v JOIN built b ON b.view = v.view WHERE v.last_maintenance <> b.last_maintenance ORDER BY 1;
+DROP TABLE built;
+DROP SCHEMA sources CASCADE;
