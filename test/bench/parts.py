@@ -1,0 +1,199 @@
+"""The parts of the benchmark: each measures its cells in interleaved rounds and returns the lines of its report."""
+
+from measure import Samples
+from report import factor, microseconds, milliseconds, rate, table
+from schemas import GROUPS, KEEPERS, PRODUCTS, customers
+
+
+def keepers_of(view):
+    return [f"{view}_{keeper}" for keeper in KEEPERS]
+
+
+def prepare(server, schemas):
+    """Brings every schema into the same state before a round: no dead rows, nothing left to write."""
+    server.run("RESET search_path")
+    server.run("VACUUM ANALYZE")
+    server.run("CHECKPOINT")
+
+
+class Counter:
+    """Rows of a table from its first on, each to be deleted once."""
+
+    def __init__(self):
+        self.next = {}
+
+    def take(self, schema, n):
+        first = self.next.get(schema, 0)
+        self.next[schema] = first + n
+        return first
+
+
+DELETED = Counter()
+
+INSERT = "\\set grp random(0, {last})\n\\set val random(1, 1000)\nINSERT INTO t (grp, val) VALUES (:grp, :val);\n"
+UPDATE = "\\set id random({first}, {rows})\n\\set by random(1, 1000)\nUPDATE t SET val = val + :by WHERE id = :id;\n"
+DELETE = "\\set next :next + :clients\n\\set id :next + :client_id\nDELETE FROM {table} WHERE id = :id;\n"
+
+
+def delete_run(server, schema, relation, seconds, clients):
+    """Deletes rows that are there: each client its own, in ascending order."""
+    first = DELETED.take(schema, 0)
+    variables = [("next", first), ("clients", clients)]
+    tps = server.pgbench(schema, DELETE.format(table=relation), seconds, clients, variables)
+    # A client may be ahead of the others; what lies between is not deleted again.
+    DELETED.take(schema, int(tps * (seconds + 1) * 2) + 1000)
+    return tps
+
+
+def single_rows(server, options):
+    """Single statements by pgbench, prepared, each a transaction of its own."""
+    samples = Samples()
+    cases = [("int", 1), ("int", 4), ("num", 1)]
+    insert = INSERT.format(last=GROUPS - 1)
+    update = UPDATE.format(first=options.rows // 2 + 1, rows=options.rows)
+    for _ in range(options.rounds):
+        for view, clients in cases:
+            prepare(server, keepers_of(view))
+            for operation in ("INSERT", "UPDATE", "DELETE"):
+                for schema in keepers_of(view):
+                    if operation == "DELETE":
+                        tps = delete_run(server, schema, "t", options.seconds, clients)
+                    else:
+                        script = insert if operation == "INSERT" else update
+                        tps = server.pgbench(schema, script, options.seconds, clients)
+                    samples.add(view, clients, operation, schema, tps)
+    rows = []
+    for view, clients in cases:
+        for operation in ("INSERT", "UPDATE", "DELETE"):
+            none, hand, upkeep = (samples.median(view, clients, operation, s) for s in keepers_of(view))
+            # Time that each connection spends on a statement beyond what it spends without a view.
+            by_hand, by_upkeep = (clients * 1e6 * (1 / tps - 1 / none) for tps in (hand, upkeep))
+            rows.append(["integer" if view == "int" else "numeric", operation, clients, rate(none), factor(hand / none),
+                         factor(upkeep / none), microseconds(by_hand), microseconds(by_upkeep),
+                         factor(by_upkeep / by_hand) if by_hand > 0 else "-"])
+    return table(["sum of", "statement", "clients", "no view, per second", "by hand / no view", "upkeep / no view",
+                  "added by hand, µs", "added by upkeep, µs", "upkeep / by hand, added"], rows)
+
+
+def loop(server, options):
+    """A procedure that inserts one row and commits, again and again: no client, no network, no parsing."""
+    samples = Samples()
+    rounds = max(options.rounds * 3, 9)
+    n = options.loop
+    for number in range(rounds):
+        if number % 3 == 0:
+            prepare(server, keepers_of("int"))
+        for schema in keepers_of("int"):
+            samples.add(schema, server.timed(schema, f"CALL insert_singly({n})") * 1000 / n)
+    none, hand, upkeep = (samples.median(s) for s in keepers_of("int"))
+    return table(["per row", "no view", "by hand", "upkeep"],
+                 [["all, µs", microseconds(none), microseconds(hand), microseconds(upkeep)],
+                  ["added by the view, µs", "", microseconds(hand - none), microseconds(upkeep - none)],
+                  ["added / added by hand", "", factor(1), f"**{factor((upkeep - none) / (hand - none))}**"]]) \
+        + ["", f"Medians of {rounds} interleaved rounds of {n} rows."]
+
+
+FACT_INSERT = ("\\set c random(1, {customers})\n\\set p random(1, {products})\n\\set q random(1, 9)\n"
+               "INSERT INTO orders (customer_id, product_id, quantity) VALUES (:c, :p, :q);\n")
+FACT_UPDATE = "\\set id random({first}, {facts})\n\\set q random(1, 9)\nUPDATE orders SET quantity = quantity % 9 + :q WHERE id = :id;\n"
+DIMENSION_UPDATE = "\\set id random(1, {customers})\nUPDATE customers SET region = (region + 1) % 20 WHERE id = :id;\n"
+
+
+def joins(server, options):
+    """Single-row changes below a join of three tables, of the fact table and of a dimension."""
+    samples = Samples()
+    values = {"customers": customers(options.facts), "products": PRODUCTS, "facts": options.facts,
+              "first": options.facts // 2 + 1}
+    cases = [("fact INSERT", FACT_INSERT), ("fact UPDATE", FACT_UPDATE), ("fact DELETE", None),
+             ("dimension UPDATE", DIMENSION_UPDATE)]
+    for _ in range(options.rounds):
+        for view in ("join", "grouped"):
+            prepare(server, keepers_of(view))
+            for name, script in cases:
+                for schema in keepers_of(view):
+                    if script is None:
+                        tps = delete_run(server, schema, "orders", options.seconds, 1)
+                    else:
+                        tps = server.pgbench(schema, script.format(**values), options.seconds)
+                    samples.add(view, name, schema, 1e6 / tps)
+    rows = []
+    for view in ("join", "grouped"):
+        for name, _ in cases:
+            none, hand, upkeep = (samples.median(view, name, s) for s in keepers_of(view))
+            rows.append(["with GROUP BY" if view == "grouped" else "without GROUP BY", name, microseconds(none),
+                         microseconds(hand), microseconds(upkeep), factor((upkeep - none) / (hand - none))])
+    return table(["view", "statement", "no view, µs", "by hand, µs", "upkeep, µs", "upkeep / by hand, added"], rows)
+
+
+def bulk_statements(view, options, number):
+    """One statement of each kind over options.bulk rows; what is inserted is what is updated and then deleted."""
+    first = 10_000_000 + number * options.bulk
+    last = first + options.bulk - 1
+    if view == "int":
+        return [("INSERT", f"INSERT INTO t SELECT i, i % {GROUPS}, i % 977 FROM generate_series({first}, {last}) i"),
+                ("UPDATE", f"UPDATE t SET val = val + 1 WHERE id BETWEEN {first} AND {last}"),
+                ("DELETE", f"DELETE FROM t WHERE id BETWEEN {first} AND {last}")]
+    n = customers(options.facts)
+    return [("INSERT", f"INSERT INTO orders SELECT i, i * 7919 % {n} + 1, i * 6607 % {PRODUCTS} + 1, i % 9 + 1 "
+                       f"FROM generate_series({first}::bigint, {last}) i"),
+            ("UPDATE", f"UPDATE orders SET quantity = quantity + 1 WHERE id BETWEEN {first} AND {last}"),
+            ("DELETE", f"DELETE FROM orders WHERE id BETWEEN {first} AND {last}")]
+
+
+BULK_VIEWS = {"int": "aggregate over one table", "join": "three-table join", "grouped": "three-table join, GROUP BY"}
+
+
+def bulk(server, options):
+    """One statement that changes many rows."""
+    samples = Samples()
+    for number in range(options.rounds):
+        for view in BULK_VIEWS:
+            prepare(server, keepers_of(view))
+            for position, (name, _) in enumerate(bulk_statements(view, options, number)):
+                for schema in keepers_of(view):
+                    statement = bulk_statements(view, options, number)[position][1]
+                    samples.add(view, name, schema, server.timed(schema, statement))
+    rows = []
+    for view, title in BULK_VIEWS.items():
+        for name, _ in bulk_statements(view, options, 0):
+            none, hand, upkeep = (samples.median(view, name, s) for s in keepers_of(view))
+            rows.append([title, name, milliseconds(none), milliseconds(hand), milliseconds(upkeep), factor(hand / none),
+                         factor(upkeep / none)])
+    return table(["view", "statement", "no view, ms", "by hand, ms", "upkeep, ms", "by hand / no view",
+                  "upkeep / no view"], rows)
+
+
+def refresh(server, options):
+    """REFRESH of a view like the maintained ones, beside what one changed row costs there."""
+    samples = Samples()
+    changes = {"int": ("t", "val = val + 1"), "join": ("orders", "quantity = quantity % 9 + 1"),
+               "grouped": ("orders", "quantity = quantity % 9 + 1")}
+    queries = {view: server.run(f"SELECT pg_get_viewdef('{view}_upkeep.v'::regclass)")[0][0].rstrip(";")
+               for view in BULK_VIEWS}
+    size = {"int": options.rows, "join": options.facts, "grouped": options.facts}
+    for number in range(options.rounds):
+        for view in BULK_VIEWS:
+            none, _, upkeep = keepers_of(view)
+            if number == 0:
+                server.run(f"SET search_path = {none}, public; CREATE MATERIALIZED VIEW r AS "
+                           + queries[view].replace(f"{upkeep}.", ""))
+            samples.add(view, "refresh", server.timed(none, "REFRESH MATERIALIZED VIEW r"))
+            relation, change = changes[view]
+            script = f"\\set id random({size[view] // 2 + 1}, {size[view]})\nUPDATE {relation} SET {change} WHERE id = :id;\n"
+            for schema in (none, upkeep):
+                samples.add(view, schema, 1e3 / server.pgbench(schema, script, options.seconds))
+    rows = []
+    for view, title in BULK_VIEWS.items():
+        none, _, upkeep = keepers_of(view)
+        whole, one = samples.median(view, "refresh"), samples.median(view, upkeep) - samples.median(view, none)
+        rows.append([title, milliseconds(whole), microseconds(one * 1000), rate(whole / one)])
+    return table(["view", "REFRESH, ms", "one changed row, µs", "REFRESH / one row"], rows)
+
+
+PARTS = {
+    "loop": ("Headline: what the view adds to a single-row INSERT", loop, ["int"]),
+    "single": ("Single-row statements over one table", single_rows, ["int", "num"]),
+    "joins": ("Single-row statements below a three-table join", joins, ["join", "grouped"]),
+    "bulk": ("Bulk statements", bulk, ["int", "join", "grouped"]),
+    "refresh": ("REFRESH beside one changed row", refresh, ["int", "join", "grouped"]),
+}
