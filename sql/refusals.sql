@@ -1,0 +1,133 @@
+-- What is refused: the same code, reason and hint from explain(), as rows, and from register(), as an error.
+SET client_min_messages = warning;
+CREATE SCHEMA refusing;
+SET search_path = refusing, public;
+CREATE TABLE t (id int PRIMARY KEY, a int, b text, at timestamptz, j json, n numeric);
+CREATE TABLE u (id int, a int);
+CREATE TYPE pair AS (x int, y int);
+CREATE FUNCTION roll() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';
+CREATE FUNCTION lookup(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT a FROM refusing.u WHERE id = $1';
+CREATE AGGREGATE product(numeric) (sfunc = numeric_mul, stype = numeric);
+CREATE TABLE parent (id int) PARTITION BY RANGE (id);
+CREATE TABLE child (x int);
+CREATE TABLE heir () INHERITS (child);
+CREATE UNLOGGED TABLE loose (id int);
+CREATE TEMP TABLE brief (id int);
+CREATE FOREIGN DATA WRAPPER nothing;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;
+CREATE FOREIGN TABLE remote (id int) SERVER nowhere;
+CREATE TABLE guarded (id int);
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+ALTER TABLE guarded FORCE ROW LEVEL SECURITY;
+CREATE MATERIALIZED VIEW other AS SELECT id FROM t;
+CREATE SEQUENCE seq;
+
+CREATE TABLE refused (place serial, query text);
+INSERT INTO refused (query) VALUES
+    ('SELECT id FROM t LIMIT 1'),
+    ('SELECT DISTINCT ON (a) a, b FROM t ORDER BY a'),
+    ('SELECT a, rank() OVER (ORDER BY a) FROM t'),
+    ('SELECT a, count(*) FROM t GROUP BY ROLLUP (a)'),
+    ('SELECT id FROM t WHERE EXISTS (SELECT FROM u WHERE u.id = t.id)'),
+    ('SELECT id, (SELECT max(a) FROM u) FROM t'),
+    ('SELECT id FROM t WHERE a NOT IN (SELECT a FROM u)'),
+    ('SELECT unnest(ARRAY[a, id]) FROM t'),
+    ('SELECT t.id FROM t LEFT JOIN u USING (id)'),
+    ('SELECT t.id FROM t FULL JOIN u USING (id)'),
+    ('SELECT id FROM t INTERSECT SELECT id FROM u'),
+    ('SELECT id FROM t EXCEPT ALL SELECT id FROM u'),
+    ('WITH RECURSIVE r AS (SELECT id FROM t UNION SELECT id + 1 FROM r WHERE id < 5) SELECT * FROM r'),
+    ('SELECT id FROM t FOR UPDATE'),
+    ('SELECT id FROM t TABLESAMPLE system (10)'),
+    ('SELECT id FROM t, XMLTABLE(''/a'' PASSING xml ''<a/>'' COLUMNS x int) z'),
+    ('SELECT t FROM t'),
+    ('SELECT ctid, id FROM t'),
+    ('SELECT FROM t'),
+    ('SELECT 1 AS one'),
+    ('SELECT g FROM generate_series(1, 3) g'),
+    ('SELECT id FROM remote'),
+    ('SELECT id FROM brief'),
+    ('SELECT id FROM loose'),
+    ('SELECT id FROM other'),
+    ('SELECT id FROM parent'),
+    ('SELECT x FROM child'),
+    ('SELECT x FROM heir'),
+    ('SELECT last_value FROM seq'),
+    ('SELECT relname FROM pg_class'),
+    ('SELECT random(), id FROM t'),
+    ('SELECT refusing.roll(), id FROM t'),
+    ('SELECT refusing.lookup(a) FROM t'),
+    ('SELECT id FROM t WHERE at > now()'),
+    ('SELECT id FROM t WHERE at < CURRENT_DATE'),
+    ('SELECT id, CURRENT_USER FROM t'),
+    ('SELECT b::date FROM t'),
+    ('SELECT string_agg(b, '','') FROM t'),
+    ('SELECT array_agg(a ORDER BY id) FROM t GROUP BY b'),
+    ('SELECT count(DISTINCT a) FROM t'),
+    ('SELECT sum(DISTINCT a) FROM t'),
+    ('SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a) FROM t'),
+    ('SELECT corr(a, id) FROM t'),
+    ('SELECT refusing.product(n) FROM t'),
+    ('SELECT max(n) FROM (SELECT a, sum(n) AS n FROM t GROUP BY a) g'),
+    ('SELECT n, count(*) FROM (SELECT a, sum(n) AS n FROM t GROUP BY a) g GROUP BY n'),
+    ('SELECT g.n, u.id FROM (SELECT a, count(*) AS n FROM t GROUP BY a) g JOIN u ON u.a = g.a'),
+    ('SELECT d.a, u.id FROM (SELECT DISTINCT a FROM t) d, u'),
+    ('SELECT u.id, z.n FROM u, LATERAL (SELECT count(*) AS n FROM t WHERE t.a = u.a) z'),
+    ('SELECT row(a, b), count(*) FROM t GROUP BY row(a, b)'),
+    ('SELECT id, j::text FROM t GROUP BY id'),
+    ('SELECT 1 AS x FROM t a, t b, t c, t d, t e, t f, t g, t h, t i, t j, t k, t l, t m');
+SELECT r.query, e.code, regexp_replace(e.what, 'pg_temp_\d+', 'pg_temp') AS what, e.why, e.hint FROM refused r, upkeep.explain(r.query) e ORDER BY r.place \gx
+
+-- A refusal stands alone: no step beside it, and no refusal has a step.
+SELECT r.query, count(*) FROM refused r, upkeep.explain(r.query) e GROUP BY r.query HAVING count(*) > 1 OR count(e.operator) > 0;
+
+-- Joins that are too wide.
+SELECT code, what FROM upkeep.explain((SELECT 'SELECT count(*) FROM t, ' || string_agg('generate_series(1, 1) g' || i, ', ') FROM generate_series(1, 60) i));
+SELECT code, what FROM upkeep.explain((SELECT 'SELECT a.id FROM ' || string_agg(format('(SELECT id FROM t UNION ALL SELECT id FROM u UNION ALL SELECT a FROM t UNION ALL SELECT a FROM u UNION ALL SELECT 1) %I', n), ', ') FROM unnest('{a,b,c}'::text[]) n));
+
+-- Rights and row-level security are those of the owner.
+CREATE ROLE regress_refused;
+GRANT USAGE ON SCHEMA refusing TO regress_refused;
+GRANT SELECT ON guarded TO regress_refused;
+SET ROLE regress_refused;
+SELECT code, what, why, hint FROM upkeep.explain('SELECT id FROM refusing.guarded') \gx
+SELECT code, what, why, hint FROM upkeep.explain('SELECT id FROM refusing.u') \gx
+RESET ROLE;
+
+-- register() says the same, and leaves nothing behind.
+CREATE MATERIALIZED VIEW limited AS SELECT id FROM t ORDER BY id LIMIT 1;
+CREATE MATERIALIZED VIEW timed AS SELECT id FROM t WHERE at > now();
+CREATE MATERIALIZED VIEW listed AS SELECT a, string_agg(b, ',') FROM t GROUP BY a;
+CREATE VIEW ordinary AS SELECT id FROM t;
+SELECT upkeep.register('limited');
+SELECT upkeep.register('timed');
+SELECT upkeep.register('listed', mode => 'immediate');
+SELECT upkeep.register('t');
+SELECT upkeep.register('ordinary');
+SELECT upkeep.register('nowhere.at_all');
+SELECT upkeep.register(0);
+SELECT upkeep.register(NULL);
+SELECT upkeep.register('other', NULL);
+SELECT upkeep.register('other', 'often');
+SELECT upkeep.register('other', 'deferred');
+SELECT upkeep.register('other', 'commit');
+SELECT upkeep.register('other', max_staleness => '1 s');
+SELECT upkeep.register('other', every => '1 s');
+SELECT upkeep.unregister('other');
+SELECT upkeep.refresh('other');
+SELECT count(*) FROM upkeep.views;
+SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('t'::regclass, 'u'::regclass);
+
+-- explain() of what is no query.
+SELECT * FROM upkeep.explain('SELECT');
+SELECT * FROM upkeep.explain('SELECT 1; SELECT 2');
+SELECT * FROM upkeep.explain('DELETE FROM t');
+SELECT * FROM upkeep.explain('nosuch');
+SELECT * FROM upkeep.explain('t');
+SELECT code, what FROM upkeep.explain('limited');
+SELECT code, what FROM upkeep.explain('refusing.timed');
+SELECT trigger, operator, strategy FROM upkeep.explain('ordinary');
+SELECT trigger, operator, strategy FROM upkeep.explain('SELECT a, max(n) FROM t GROUP BY a');
+DROP SCHEMA refusing CASCADE;
+DROP ROLE regress_refused;
+DROP FOREIGN DATA WRAPPER nothing CASCADE;
