@@ -114,14 +114,18 @@ bool Analyser::aggregate(Query *q, Arms *arms) {
     List *columns = list_copy(parts.keys);
     foreach (lc, parts.calls) {
         auto *aggref = lfirst_node(Aggref, lc);
-        AggCall call{aggref, {}, -1, false, false, -1};
+        if ((refusal = check_function(aggref->aggfnoid, view_)) != nullptr)
+            return false;
+        AggCall call{aggref, {}, {}, -1, false, false, -1};
         call.plain = aggref->aggkind == AGGKIND_NORMAL && list_length(aggref->args) <= 1;
-        if (aggref->aggkind != AGGKIND_NORMAL)
-            return not_yet(psprintf("the ordered-set aggregate %s", get_func_name(aggref->aggfnoid)));
         ListCell *arg;
         foreach (arg, aggref->args) {
             call.args.push_back(list_length(columns));
             columns = lappend(columns, lfirst_node(TargetEntry, arg)->expr);
+        }
+        foreach (arg, aggref->aggdirectargs) {
+            call.direct.push_back(list_length(columns));
+            columns = lappend(columns, lfirst(arg));
         }
         if (aggref->aggfilter != nullptr) {
             call.filter = list_length(columns);

@@ -67,7 +67,7 @@ void add_fact(ViewQuery *view, Oid classid, Oid objid, const char *kind) {
     view->facts.push_back({classid, objid, 0, kind});
 }
 
-bool check_function(Oid function, void *context) {
+bool is_refused_function(Oid function, void *context) {
     auto *walk = static_cast<Walk *>(context);
     const char *name = get_func_name(function);
     const char volatility = func_volatile(function);
@@ -123,7 +123,7 @@ bool walk_expression(Node *node, void *context) {
         walk->refusal = make_refusal("expression", what, psprintf("A query with %s is not maintained incrementally.", what), kRewrite);
         return true;
     }
-    if (check_functions_in_node(node, check_function, walk))
+    if (check_functions_in_node(node, is_refused_function, walk))
         return true;
     if (IsA(node, Var) || IsA(node, Const) || IsA(node, FuncExpr)) {
         const Oid type = exprType(node);
@@ -159,6 +159,12 @@ bool may_fail(Node *node, void *) {
 const pg::Refusal *check_expression(Node *expression, ViewQuery *view) {
     Walk walk{view};
     walk_expression(expression, &walk);
+    return walk.refusal;
+}
+
+const pg::Refusal *check_function(Oid function, ViewQuery *view) {
+    Walk walk{view};
+    is_refused_function(function, &walk);
     return walk.refusal;
 }
 

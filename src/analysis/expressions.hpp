@@ -9,6 +9,9 @@ namespace upkeep::analysis {
 /// functions are refused; the functions and enum types met become facts. Returns nullptr if all is well.
 const pg::Refusal *check_expression(Node *expression, ViewQuery *view);
 
+/// The same for one function (an aggregate).
+const pg::Refusal *check_function(Oid function, ViewQuery *view);
+
 /// True if evaluating the expression can never raise an error (every function in it is leakproof, or it is a plain
 /// equality of columns).
 bool is_infallible(Node *expression);

@@ -1,9 +1,6 @@
 #include "lower/sql.hpp"
 
-extern "C" {
-#include "nodes/makefuncs.h"
-#include "parser/parsetree.h"
-}
+#include "lower/query.hpp"
 
 namespace upkeep::lower {
 
@@ -29,114 +26,6 @@ bool note_wide(Node *node, void *context) {
         return false;
     }
     return pg::walk_tree(node, note_wide, context);
-}
-
-Alias *occurrence_alias(int input, List *column_names) {
-    return makeAlias(psprintf("o%d", input + 1), column_names);
-}
-
-/// The table's delta in place of the table. A reference to a CTE is printed as its bare name, which is how a named
-/// tuplestore is written.
-RangeTblEntry *delta_entry(const RangeTblEntry *table, int source, int input) {
-    RangeTblEntry *rte = makeNode(RangeTblEntry);
-    List *names = NIL;
-    Relation rel = table_open(table->relid, AccessShareLock);
-    for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
-        names = lappend(names, makeString(psprintf("c%d", i + 1)));
-    table_close(rel, NoLock);
-    names = lappend(names, makeString(pstrdup("w")));
-    rte->rtekind = RTE_CTE;
-    rte->ctename = pstrdup(delta_name(source));
-    rte->alias = occurrence_alias(input, NIL);
-    rte->eref = makeAlias(rte->alias->aliasname, names);
-    rte->inFromCl = true;
-    return rte;
-}
-
-RangeTblEntry *new_entry(const RangeTblEntry *original, int input) {
-    auto *rte = static_cast<RangeTblEntry *>(copyObjectImpl(original));
-    List *names = rte->rtekind == RTE_RELATION || rte->alias == nullptr ? NIL : rte->alias->colnames;
-    rte->alias = occurrence_alias(input, names);
-    rte->eref->aliasname = rte->alias->aliasname;
-    rte->inFromCl = true;
-    return rte;
-}
-
-AttrNumber weight_column(const RangeTblEntry *table) {
-    Relation rel = table_open(table->relid, AccessShareLock);
-    const AttrNumber n = static_cast<AttrNumber>(RelationGetNumberOfAttributes(rel) + 1);
-    table_close(rel, NoLock);
-    return n;
-}
-
-void add_target(Query *q, Expr *e) {
-    const int n = list_length(q->targetList) + 1;
-    q->targetList = lappend(q->targetList, makeTargetEntry(e, static_cast<AttrNumber>(n), psprintf("c%d", n), false));
-}
-
-/// SELECT over the block's inputs, the changed ones read from their deltas; no targets yet.
-Query *block_query(const Block &block, algebra::InputSet changed) {
-    Query *q = makeNode(Query);
-    q->commandType = CMD_SELECT;
-    q->canSetTag = true;
-    q->jointree = makeFromExpr(NIL, nullptr);
-    for (int i = 0; i < static_cast<int>(block.inputs.size()); i++) {
-        RangeTblEntry *rte = algebra::has(changed, i) ? delta_entry(block.rtes[i], block.inputs[i].source, i)
-                                                     : new_entry(block.rtes[i], i);
-        q->rtable = lappend(q->rtable, rte);
-        RangeTblRef *ref = makeNode(RangeTblRef);
-        ref->rtindex = i + 1;
-        q->jointree->fromlist = lappend(q->jointree->fromlist, ref);
-    }
-    return q;
-}
-
-void add_quals(Query *q, const Block &block, algebra::InputSet changed) {
-    List *quals = NIL;
-    for (int i = 0; i < list_length(block.quals); i++)
-        if (delta::evaluates_in_term(block.qual_shapes[i], changed))
-            quals = lappend(quals, copyObjectImpl(list_nth(block.quals, i)));
-    if (quals != NIL)
-        q->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(quals));
-}
-
-/// key = $n with the key's own equality, or key IS NULL.
-Node *key_predicate(Node *key, const analysis::KeyColumn &column, int number, bool is_null) {
-    if (is_null) {
-        NullTest *test = makeNode(NullTest);
-        test->arg = static_cast<Expr *>(copyObjectImpl(key));
-        test->nulltesttype = IS_NULL;
-        test->location = -1;
-        return reinterpret_cast<Node *>(test);
-    }
-    Param *param = makeNode(Param);
-    param->paramkind = PARAM_EXTERN;
-    param->paramid = number;
-    param->paramtype = exprType(key);
-    param->paramtypmod = exprTypmod(key);
-    param->paramcollid = exprCollation(key);
-    param->location = -1;
-    Oid left, right;
-    op_input_types(column.equality, &left, &right);
-    auto relabel = [&](Node *e, Oid type) {
-        return exprType(e) == type || IsPolymorphicType(type)
-                   ? reinterpret_cast<Expr *>(e)
-                   : reinterpret_cast<Expr *>(makeRelabelType(reinterpret_cast<Expr *>(e), type, -1, exprCollation(e), COERCE_IMPLICIT_CAST));
-    };
-    return reinterpret_cast<Node *>(make_opclause(column.equality, BOOLOID, false, relabel(static_cast<Node *>(copyObjectImpl(key)), left),
-                                                  relabel(reinterpret_cast<Node *>(param), right), InvalidOid, column.collation));
-}
-
-void append_call(StringInfo sql, const analysis::AggCall &call) {
-    const Oid fn = call.aggref->aggfnoid;
-    appendStringInfo(sql, "%s(", quote_qualified_identifier(get_namespace_name(get_func_namespace(fn)), get_func_name(fn)));
-    if (call.aggref->aggstar)
-        appendStringInfoChar(sql, '*');
-    for (size_t i = 0; i < call.args.size(); i++)
-        appendStringInfo(sql, "%sx.c%d", i > 0 ? ", " : "", call.args[i] + 1);
-    appendStringInfoChar(sql, ')');
-    if (call.filter >= 0)
-        appendStringInfo(sql, " FILTER (WHERE x.c%d)", call.filter + 1);
 }
 
 } // namespace
@@ -224,44 +113,6 @@ const char *probe_sql(const Block &block, int input, int without) {
         q->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(quals));
     add_target(q, reinterpret_cast<Expr *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
     return pg_get_querydef(q, false);
-}
-
-const char *group_sql(const GroupNode &node, std::uint64_t null_keys, std::span<const int> wanted, bool with_keys) {
-    StringInfoData sql;
-    initStringInfo(&sql);
-    appendStringInfoString(&sql, "SELECT ");
-    const char *separator = "";
-    for (int k = 0; with_keys && k < node.nkeys(); k++, separator = ", ")
-        appendStringInfo(&sql, "%sx.c%d", separator, k + 1);
-    for (int a : wanted) {
-        appendStringInfoString(&sql, separator);
-        append_call(&sql, node.aggs[a]);
-        separator = ", ";
-    }
-    if (*separator == '\0')
-        appendStringInfoString(&sql, "1");
-    appendStringInfoString(&sql, " FROM (");
-    separator = "";
-    for (const Block *block : node.input.blocks) {
-        Query *q = block_query(*block, 0);
-        add_quals(q, *block, 0);
-        for (int k = 0; k < node.nkeys(); k++) {
-            Node *test = key_predicate(static_cast<Node *>(list_nth(block->outputs, k)), node.keys[k], k + 1, (null_keys >> k) & 1);
-            q->jointree->quals = make_and_qual(q->jointree->quals, test);
-        }
-        ListCell *lc;
-        foreach (lc, block->outputs)
-            add_target(q, static_cast<Expr *>(copyObjectImpl(lfirst(lc))));
-        appendStringInfo(&sql, "%s%s", separator, pg_get_querydef(q, false));
-        separator = " UNION ALL ";
-    }
-    appendStringInfoString(&sql, ") x(");
-    for (size_t i = 0; i < node.input.columns.size(); i++)
-        appendStringInfo(&sql, "%sc%zu", i > 0 ? ", " : "", i + 1);
-    appendStringInfoChar(&sql, ')');
-    if (with_keys)
-        appendStringInfoString(&sql, " LIMIT 1");
-    return sql.data;
 }
 
 } // namespace upkeep::lower

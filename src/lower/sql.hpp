@@ -32,9 +32,21 @@ const char *term_sql(const analysis::Block &block, algebra::InputSet changed, co
 /// it), by the conjuncts that neither read `without` nor can fail.
 const char *probe_sql(const analysis::Block &block, int input, int without);
 
-/// Reads one group again: for a node without nodes below, `SELECT [key columns of any one row,] the wanted aggregates`
-/// over the rows whose key equals $1 … $n; bit i of `null_keys` says that key i IS NULL (its parameter is unused).
-/// `wanted`: numbers of aggregate calls; `with_keys`: a representative of the keys first.
-const char *group_sql(const analysis::GroupNode &node, std::uint64_t null_keys, std::span<const int> wanted, bool with_keys);
+/// Reads one group again, for a node without nodes below: `SELECT` the wanted aggregate calls over the rows whose key
+/// equals $1 … $n; bit i of `null_keys` says that key i IS NULL (its parameter is unused).
+const char *group_sql(const analysis::GroupNode &node, std::uint64_t null_keys, std::span<const int> wanted);
+
+/// The key columns of any one row of such a group.
+const char *representative_sql(const analysis::GroupNode &node, std::uint64_t null_keys);
+
+enum class Groups : std::uint8_t {
+    all,
+    listed, // those whose keys, none of them NULL, are rows of the named tuplestore upkeep_keys(k1, k2, …)
+};
+
+/// Reads many groups again in one statement: the key columns, then the wanted aggregate calls, grouped by the keys.
+const char *groups_sql(const analysis::GroupNode &node, Groups groups, std::span<const int> wanted);
+
+inline constexpr const char *kKeysName = "upkeep_keys";
 
 } // namespace upkeep::lower

@@ -1,0 +1,182 @@
+// Reading groups again: one by its key, or many in one statement.
+#include "lower/query.hpp"
+#include "lower/sql.hpp"
+
+namespace upkeep::lower {
+
+using analysis::Block;
+using analysis::GroupNode;
+
+namespace {
+
+constexpr const char *kFlowName = "upkeep_flow";
+
+Expr *relabel(Node *e, Oid type) {
+    if (exprType(e) == type || IsPolymorphicType(type))
+        return reinterpret_cast<Expr *>(e);
+    return reinterpret_cast<Expr *>(makeRelabelType(reinterpret_cast<Expr *>(e), type, -1, exprCollation(e), COERCE_IMPLICIT_CAST));
+}
+
+/// key = other, with the key's own equality.
+Node *key_equals(Node *key, const analysis::KeyColumn &column, Node *other) {
+    Oid left, right;
+    op_input_types(column.equality, &left, &right);
+    return reinterpret_cast<Node *>(make_opclause(column.equality, BOOLOID, false, relabel(static_cast<Node *>(copyObjectImpl(key)), left),
+                                                  relabel(other, right), InvalidOid, column.collation));
+}
+
+Node *key_is_null(Node *key) {
+    NullTest *test = makeNode(NullTest);
+    test->arg = static_cast<Expr *>(copyObjectImpl(key));
+    test->nulltesttype = IS_NULL;
+    test->location = -1;
+    return reinterpret_cast<Node *>(test);
+}
+
+Node *parameter(const Node *key, int number) {
+    Param *param = makeNode(Param);
+    param->paramkind = PARAM_EXTERN;
+    param->paramid = number;
+    param->paramtype = exprType(key);
+    param->paramtypmod = exprTypmod(key);
+    param->paramcollid = exprCollation(key);
+    param->location = -1;
+    return reinterpret_cast<Node *>(param);
+}
+
+/// The columns k1 … kn of upkeep_keys behind the inputs of a block.
+void join_listed_keys(Query *q, const GroupNode &node, const Block &block) {
+    List *names = NIL;
+    for (int k = 0; k < node.nkeys(); k++)
+        names = lappend(names, makeString(psprintf("k%d", k + 1)));
+    q->rtable = lappend(q->rtable, tuplestore_entry(kKeysName, makeAlias("k", NIL), names));
+    RangeTblRef *ref = makeNode(RangeTblRef);
+    ref->rtindex = list_length(q->rtable);
+    q->jointree->fromlist = lcons(ref, q->jointree->fromlist);
+    for (int k = 0; k < node.nkeys(); k++) {
+        auto *key = static_cast<Node *>(list_nth(block.outputs, k));
+        Var *var = makeVar(ref->rtindex, static_cast<AttrNumber>(k + 1), exprType(key), exprTypmod(key), exprCollation(key), 0);
+        var->varnosyn = 0;
+        q->jointree->quals = make_and_qual(q->jointree->quals, key_equals(key, node.keys[k], reinterpret_cast<Node *>(var)));
+    }
+}
+
+/// WITH upkeep_flow(c1, …) AS NOT MATERIALIZED (the node's input flow, restricted by `restrict`).
+template <typename Restrict> void append_flow(StringInfo sql, const GroupNode &node, Restrict restrict) {
+    appendStringInfo(sql, "WITH %s(", kFlowName);
+    for (size_t i = 0; i < node.input.columns.size(); i++)
+        appendStringInfo(sql, "%sc%zu", i > 0 ? ", " : "", i + 1);
+    appendStringInfoString(sql, ") AS NOT MATERIALIZED (");
+    const char *separator = "";
+    for (const Block *block : node.input.blocks) {
+        Query *q = block_query(*block, 0);
+        add_quals(q, *block, 0);
+        restrict(q, *block);
+        ListCell *lc;
+        foreach (lc, block->outputs)
+            add_target(q, static_cast<Expr *>(copyObjectImpl(lfirst(lc))));
+        appendStringInfo(sql, "%s%s", separator, pg_get_querydef(q, false));
+        separator = " UNION ALL ";
+    }
+    appendStringInfoString(sql, ") ");
+}
+
+Expr *flow_column(const GroupNode &node, int column) {
+    const analysis::ColumnType &t = node.input.columns[static_cast<size_t>(column)];
+    Var *var = makeVar(1, static_cast<AttrNumber>(column + 1), t.type, t.typmod, t.collation, 0);
+    var->varnosyn = 0;
+    return reinterpret_cast<Expr *>(var);
+}
+
+/// SELECT … FROM upkeep_flow x
+Query *over_flow(const GroupNode &node) {
+    Query *q = makeNode(Query);
+    q->commandType = CMD_SELECT;
+    q->canSetTag = true;
+    List *names = NIL;
+    for (size_t i = 0; i < node.input.columns.size(); i++)
+        names = lappend(names, makeString(psprintf("c%zu", i + 1)));
+    q->rtable = list_make1(tuplestore_entry(kFlowName, makeAlias("x", NIL), names));
+    RangeTblRef *ref = makeNode(RangeTblRef);
+    ref->rtindex = 1;
+    q->jointree = makeFromExpr(list_make1(ref), nullptr);
+    return q;
+}
+
+/// The aggregate call over the flow's columns in place of its arguments.
+Expr *call_over_flow(const GroupNode &node, const analysis::AggCall &call) {
+    auto *aggref = static_cast<Aggref *>(copyObjectImpl(call.aggref));
+    int i = 0;
+    ListCell *lc;
+    foreach (lc, aggref->args)
+        lfirst_node(TargetEntry, lc)->expr = flow_column(node, call.args[i++]);
+    List *direct = NIL;
+    for (int column : call.direct)
+        direct = lappend(direct, flow_column(node, column));
+    aggref->aggdirectargs = direct;
+    if (call.filter >= 0)
+        aggref->aggfilter = flow_column(node, call.filter);
+    return reinterpret_cast<Expr *>(aggref);
+}
+
+void add_calls(Query *q, const GroupNode &node, std::span<const int> wanted) {
+    for (int a : wanted)
+        add_target(q, call_over_flow(node, node.aggs[static_cast<size_t>(a)]));
+    q->hasAggs = !wanted.empty();
+}
+
+void append_one_group(StringInfo sql, const GroupNode &node, std::uint64_t null_keys) {
+    append_flow(sql, node, [&](Query *q, const Block &block) {
+        for (int k = 0; k < node.nkeys(); k++) {
+            auto *key = static_cast<Node *>(list_nth(block.outputs, k));
+            Node *test = (null_keys >> k) & 1 ? key_is_null(key) : key_equals(key, node.keys[k], parameter(key, k + 1));
+            q->jointree->quals = make_and_qual(q->jointree->quals, test);
+        }
+    });
+}
+
+} // namespace
+
+const char *group_sql(const GroupNode &node, std::uint64_t null_keys, std::span<const int> wanted) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    append_one_group(&sql, node, null_keys);
+    Query *q = over_flow(node);
+    add_calls(q, node, wanted);
+    appendStringInfoString(&sql, pg_get_querydef(q, false));
+    return sql.data;
+}
+
+const char *representative_sql(const GroupNode &node, std::uint64_t null_keys) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    append_one_group(&sql, node, null_keys);
+    Query *q = over_flow(node);
+    for (int k = 0; k < node.nkeys(); k++)
+        add_target(q, flow_column(node, k));
+    appendStringInfo(&sql, "%s LIMIT 1", pg_get_querydef(q, false));
+    return sql.data;
+}
+
+const char *groups_sql(const GroupNode &node, Groups groups, std::span<const int> wanted) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    append_flow(&sql, node, [&](Query *q, const Block &block) {
+        if (groups == Groups::listed)
+            join_listed_keys(q, node, block);
+    });
+    Query *q = over_flow(node);
+    for (int k = 0; k < node.nkeys(); k++) {
+        add_target(q, flow_column(node, k));
+        SortGroupClause *clause = makeNode(SortGroupClause);
+        clause->tleSortGroupRef = static_cast<Index>(k + 1);
+        clause->eqop = node.keys[k].equality;
+        llast_node(TargetEntry, q->targetList)->ressortgroupref = clause->tleSortGroupRef;
+        q->groupClause = lappend(q->groupClause, clause);
+    }
+    add_calls(q, node, wanted);
+    appendStringInfoString(&sql, pg_get_querydef(q, false));
+    return sql.data;
+}
+
+} // namespace upkeep::lower

@@ -1,0 +1,30 @@
+// Query trees of blocks, made to be deparsed.
+#pragma once
+
+#include "analysis/view_query.hpp"
+#include "delta/join.hpp"
+
+extern "C" {
+#include "nodes/makefuncs.h"
+#include "parser/parsetree.h"
+}
+
+namespace upkeep::lower {
+
+/// A reference to a named tuplestore (or a CTE). The server prints a reference to a CTE as its bare name, which is how a
+/// named tuplestore is written too.
+RangeTblEntry *tuplestore_entry(const char *name, Alias *alias, List *columns);
+
+/// SELECT over the block's inputs, the changed ones read from their deltas; no targets yet.
+Query *block_query(const analysis::Block &block, algebra::InputSet changed);
+
+/// The conjuncts that evaluate in this term.
+void add_quals(Query *q, const analysis::Block &block, algebra::InputSet changed);
+
+/// Adds an output column, named c1, c2, …
+void add_target(Query *q, Expr *e);
+
+/// The number of the weight column in the delta of a base table.
+AttrNumber weight_column(const RangeTblEntry *table);
+
+} // namespace upkeep::lower
