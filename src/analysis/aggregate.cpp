@@ -116,17 +116,17 @@ bool Analyser::aggregate(Query *q, Arms *arms) {
         auto *aggref = lfirst_node(Aggref, lc);
         if ((refusal = check_function(aggref->aggfnoid, view_)) != nullptr)
             return false;
-        AggCall call{aggref, {}, {}, -1, false, false, -1};
+        AggCall call{aggref, {}, -1, false, false, -1};
         call.plain = aggref->aggkind == AGGKIND_NORMAL && list_length(aggref->args) <= 1;
         ListCell *arg;
         foreach (arg, aggref->args) {
             call.args.push_back(list_length(columns));
             columns = lappend(columns, lfirst_node(TargetEntry, arg)->expr);
         }
-        foreach (arg, aggref->aggdirectargs) {
-            call.direct.push_back(list_length(columns));
-            columns = lappend(columns, lfirst(arg));
-        }
+        if (contain_var_clause(reinterpret_cast<Node *>(aggref->aggdirectargs)))
+            return not_yet("an ordered-set aggregate with a direct argument that is not constant");
+        if (!check_tree(reinterpret_cast<Node *>(aggref->aggdirectargs)))
+            return false;
         if (aggref->aggfilter != nullptr) {
             call.filter = list_length(columns);
             columns = lappend(columns, aggref->aggfilter);

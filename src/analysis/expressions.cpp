@@ -22,7 +22,7 @@ constexpr std::string_view kSettingsOnly[] = {
     "anytextcat", "array_out", "array_to_json", "array_to_string", "bytea_out", "cash_in", "cash_out", "concat", "concat_ws",
     "date_ge_timestamptz", "date_gt_timestamptz", "date_le_timestamptz", "date_lt_timestamptz", "date_eq_timestamptz",
     "date_ne_timestamptz", "date_cmp_timestamptz", "date_out", "date_part", "date_trunc", "enum_out", "extract", "format",
-    "generate_series", "interval_out", "json_build_array", "json_build_object", "json_object", "jsonb_build_array",
+    "generate_series", "interval_out", "json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg", "json_build_array", "json_build_object", "json_object", "jsonb_build_array",
     "jsonb_build_object", "make_timestamptz", "money", "overlaps", "plainto_tsquery", "phraseto_tsquery", "websearch_to_tsquery", "quote_literal",
     "quote_nullable", "range_out", "record_out", "row_to_json", "text", "time", "time_out", "timetz", "timetz_out",
     "textanycat", "timestamp", "timestamp_out", "timestamptz", "timestamptz_out", "date", "timestamp_ge_timestamptz",

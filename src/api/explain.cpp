@@ -129,10 +129,10 @@ void explain_node(Output &out, const maintain::NodeProgram &node) {
     put_step(out, trigger, node.naggs == 0 ? "distinct" : "group", "incremental", nullptr, nullptr);
     if (!again.empty())
         put_step(out, "the shown minimum or maximum of a group leaves it", "group", "scoped",
-                 lower::group_sql(*node.node, 0, {again.data(), again.size()}, false), wanted_by_group(*node.node));
+                 lower::group_sql(*node.node, 0, {again.data(), again.size()}), wanted_by_group(*node.node));
     if (node.ambiguous_keys)
         put_step(out, "the shown form of a key leaves its group", "group", "scoped",
-                 lower::group_sql(*node.node, 0, {}, true), wanted_by_group(*node.node));
+                 lower::representative_sql(*node.node, 0), wanted_by_group(*node.node));
 }
 
 /// The view that a text names, or InvalidOid.

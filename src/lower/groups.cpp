@@ -61,8 +61,8 @@ void join_listed_keys(Query *q, const GroupNode &node, const Block &block) {
     }
 }
 
-/// WITH upkeep_flow(c1, …) AS NOT MATERIALIZED (the node's input flow, restricted by `restrict`).
-template <typename Restrict> void append_flow(StringInfo sql, const GroupNode &node, Restrict restrict) {
+/// WITH upkeep_flow(c1, …) AS NOT MATERIALIZED (the node's input flow, narrowed down by `narrow`).
+template <typename Narrow> void append_flow(StringInfo sql, const GroupNode &node, Narrow narrow) {
     appendStringInfo(sql, "WITH %s(", kFlowName);
     for (size_t i = 0; i < node.input.columns.size(); i++)
         appendStringInfo(sql, "%sc%zu", i > 0 ? ", " : "", i + 1);
@@ -71,7 +71,7 @@ template <typename Restrict> void append_flow(StringInfo sql, const GroupNode &n
     for (const Block *block : node.input.blocks) {
         Query *q = block_query(*block, 0);
         add_quals(q, *block, 0);
-        restrict(q, *block);
+        narrow(q, *block);
         ListCell *lc;
         foreach (lc, block->outputs)
             add_target(q, static_cast<Expr *>(copyObjectImpl(lfirst(lc))));
@@ -110,10 +110,6 @@ Expr *call_over_flow(const GroupNode &node, const analysis::AggCall &call) {
     ListCell *lc;
     foreach (lc, aggref->args)
         lfirst_node(TargetEntry, lc)->expr = flow_column(node, call.args[i++]);
-    List *direct = NIL;
-    for (int column : call.direct)
-        direct = lappend(direct, flow_column(node, column));
-    aggref->aggdirectargs = direct;
     if (call.filter >= 0)
         aggref->aggfilter = flow_column(node, call.filter);
     return reinterpret_cast<Expr *>(aggref);

@@ -117,6 +117,11 @@ void build_node(Run &run, NodeProgram &node) {
     flow_contents(run, node.blocks, groups);
     if (node.node->scalar)
         groups.require_scalar();
+    std::uint64_t again = 0;
+    for (int a = 0; a < node.naggs; a++)
+        again |= node.specs[a].kind == AggKind::recompute ? std::uint64_t{1} << a : 0;
+    if (again != 0 && !groups.is_empty())
+        read_groups(run, node, groups, {}, again);
     auto *rows = new (palloc(sizeof(ZSet))) ZSet(node.row_ops, run.memory);
     run.node_deltas[node.number] = rows;
     Relation rel = table_open(node.relid, RowExclusiveLock);
@@ -136,7 +141,9 @@ void build_node(Run &run, NodeProgram &node) {
         auto *state_nulls = pg::create_array<bool>(n), *row_nulls = pg::create_array<bool>(node.row_ops.size()), *all_nulls = pg::create_array<bool>(n);
         state[0] = Int64GetDatum(group->rows);
         for (int a = 0; a < node.naggs; a++)
-            if (merge(node.specs[a], nullptr, nullptr, group->delta(node, a), state + node.first_state[a], state_nulls + node.first_state[a]) != Merge::done)
+            if (((again >> a) & 1) && group->read_values != nullptr)
+                state_from_value(node.specs[a], group->read_values[nkeys + a], group->read_nulls[nkeys + a], state + node.first_state[a], state_nulls + node.first_state[a]);
+            else if (merge(node.specs[a], nullptr, nullptr, group->delta(node, a), state + node.first_state[a], state_nulls + node.first_state[a]) != Merge::done)
                 elog(ERROR, "aggregate %u could not be computed from its input", node.specs[a].aggfnoid);
         node_row(node, group->keys, group->nulls, state, state_nulls, row, row_nulls);
         rows->add(row, row_nulls, 1);

@@ -46,7 +46,7 @@ BlockProgram make_block(const Block &block) {
 AggSpec make_spec(const GroupNode &node, const AggCall &call) {
     AggSpec spec{};
     const Aggref *a = call.aggref;
-    spec.kind = call.plain ? classify_aggregate(a->aggfnoid, a->aggdistinct != NIL || a->aggorder != NIL) : AggKind::recompute;
+    spec.kind = call.plain ? classify_aggregate(a->aggfnoid, a->aggdistinct != NIL) : AggKind::recompute;
     spec.aggfnoid = a->aggfnoid;
     spec.argtypmod = -1;
     if (!call.args.empty()) {
@@ -123,7 +123,7 @@ AttrNumber shown_as(const Block &top, int wanted) {
 bool is_visible_kind(const AggSpec &spec) {
     switch (spec.kind) {
     case AggKind::count_star: case AggKind::count_value: case AggKind::sum_int: case AggKind::sum_int8:
-    case AggKind::sum_money: case AggKind::min: case AggKind::max:
+    case AggKind::sum_money: case AggKind::min: case AggKind::max: case AggKind::recompute:
         return true;
     case AggKind::sum_numeric: return spec.constant_scale >= 0;
     default: return false;
@@ -309,10 +309,6 @@ const pg::Refusal *check_node(const NodeProgram &p) {
             over_node |= input.kind == algebra::InputKind::node;
     for (int a = 0; a < p.naggs; a++) {
         const char *name = get_func_name(p.specs[a].aggfnoid);
-        if (p.specs[a].kind == AggKind::recompute)
-            return analysis::make_refusal("unsupported-aggregate", psprintf("aggregate %s", name),
-                                          psprintf("The aggregate %s, in this form, is not maintained incrementally.", name),
-                                          "Use another aggregate, or register the materialized view with mode => 'manual'.");
         if (over_node && is_read_again_kind(p.specs[a].kind))
             return analysis::make_refusal("unsupported-aggregate", psprintf("aggregate %s over a grouped subquery", name),
                                           psprintf("The aggregate %s over a grouped or DISTINCT subquery is not maintained incrementally.", name),
@@ -386,6 +382,7 @@ Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal *
     }
     program->fixed_path = uses_user_function(*analysed);
     for (NodeProgram &node : program->nodes) {
+        program->scoped |= node.reads_again;
         design->state_columns.push_back(node.in_view ? nullptr : state_table_columns(&node));
         for (const BlockProgram &b : node.blocks)
             program->fixed_path |= !b.direct;

@@ -27,23 +27,40 @@ void GroupTable::grow() {
     }
 }
 
+uint64 GroupTable::hash(const Datum *values, const bool *nulls) const {
+    uint64 h = node_.key_ops.size();
+    for (size_t k = 0; k < node_.key_ops.size(); k++)
+        h = pg::combine_hash(h, pg::key_hash(node_.key_ops[k], values[k], nulls[k]));
+    return h;
+}
+
+/// Where the group is, or would be, in the table.
+Group **GroupTable::place_of(uint64 hash, const Datum *values, const bool *nulls) {
+    const uint64 mask = static_cast<uint64>(room_) * 2 - 1;
+    uint64 at = (hash ^ (hash >> 32)) & mask;
+    for (; table_[at] != nullptr; at = (at + 1) & mask) {
+        const Group *group = table_[at];
+        bool same = group->hash == hash;
+        for (size_t k = 0; same && k < node_.key_ops.size(); k++)
+            same = pg::key_equal(node_.key_ops[k], group->keys[k], group->nulls[k], values[k], nulls[k]);
+        if (same)
+            break;
+    }
+    return &table_[at];
+}
+
+Group *GroupTable::find(const Datum *values, const bool *nulls) {
+    return count_ == 0 ? nullptr : *place_of(hash(values, nulls), values, nulls);
+}
+
 Group *GroupTable::find_or_add(const Datum *values, const bool *nulls) {
     const size_t nkeys = node_.key_ops.size();
     if (count_ == room_)
         grow();
-    uint64 hash = nkeys;
-    for (size_t k = 0; k < nkeys; k++)
-        hash = pg::combine_hash(hash, pg::key_hash(node_.key_ops[k], values[k], nulls[k]));
-    const uint64 mask = static_cast<uint64>(room_) * 2 - 1;
-    uint64 at = (hash ^ (hash >> 32)) & mask;
-    for (; table_[at] != nullptr; at = (at + 1) & mask) {
-        Group *group = table_[at];
-        bool same = group->hash == hash;
-        for (size_t k = 0; same && k < nkeys; k++)
-            same = pg::key_equal(node_.key_ops[k], group->keys[k], group->nulls[k], values[k], nulls[k]);
-        if (same)
-            return group;
-    }
+    const uint64 hash = this->hash(values, nulls);
+    Group **place = place_of(hash, values, nulls);
+    if (*place != nullptr)
+        return *place;
     pg::InContext in(memory_);
     const size_t header = MAXALIGN(sizeof(Group));
     const size_t keys = MAXALIGN(nkeys * (sizeof(Datum) + sizeof(bool)));
@@ -61,7 +78,7 @@ Group *GroupTable::find_or_add(const Datum *values, const bool *nulls) {
         init_delta(node_.specs[a], group->delta(node_, a));
     if (node_.ambiguous_keys)
         group->images = new (palloc(sizeof(ZSet))) ZSet(node_.key_ops, memory_);
-    table_[at] = group;
+    *place = group;
     groups_[count_++] = group;
     return group;
 }

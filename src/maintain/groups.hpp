@@ -13,6 +13,8 @@ struct Group {
     bool *nulls;
     ZSet *images; // weights of the key images, for keys whose equal values can differ in form; else nullptr
     char *deltas;
+    Datum *read_values; // keys and aggregates as read again together with other groups; nullptr: not read
+    bool *read_nulls;
 
     AggDelta *delta(const NodeProgram &node, int agg) { return reinterpret_cast<AggDelta *>(deltas + node.delta_offset[agg]); }
 };
@@ -30,12 +32,17 @@ class GroupTable final : public RowSink {
             find_or_add(nullptr, nullptr);
     }
 
+    /// The group with this key, or nullptr.
+    Group *find(const Datum *values, const bool *nulls);
+
     /// The groups in the order in which their rows are locked (by hash of the key, the same for every writer).
     std::span<Group *> in_lock_order();
     bool is_empty() const { return count_ == 0; }
     size_t size() const { return static_cast<size_t>(count_); }
 
   private:
+    uint64 hash(const Datum *values, const bool *nulls) const;
+    Group **place_of(uint64 hash, const Datum *values, const bool *nulls);
     Group *find_or_add(const Datum *values, const bool *nulls);
     void grow();
 

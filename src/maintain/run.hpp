@@ -61,6 +61,10 @@ bool apply_to_view(Run &run, ZSet &delta);
 bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *nulls, std::uint64_t wanted, Datum *values,
                 bool *value_nulls);
 
+/// Reads many groups again and leaves what they hold in them (none of their rows: no values): the listed ones, or all
+/// there are where `listed` is empty. Groups with a NULL key are read one by one.
+void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Group *> listed, std::uint64_t wanted);
+
 /// The node's row (keys, aggregate results) of a state.
 void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls, const Datum *state, const bool *state_nulls,
               Datum *row, bool *row_nulls);

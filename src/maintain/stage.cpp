@@ -13,6 +13,9 @@ using delta::GroupFate;
 
 namespace {
 
+/// Up to so many groups of one change are read again one by one, more of them in one statement.
+constexpr size_t kReadOneByOne = 16;
+
 /// Working storage of one node's stage.
 struct Stage {
     Run &run;
@@ -25,6 +28,8 @@ struct Stage {
     Datum *old_state, *new_state, *old_row, *new_row;
     bool *old_state_nulls, *new_state_nulls, *old_row_nulls, *new_row_nulls;
     ZSet *reported; // the node's own delta; nullptr when nothing is above
+    pg::Vector<Group *> *put_off; // groups to be read again together; nullptr: each by itself
+    std::uint64_t put_off_wanted;
 };
 
 Datum numeric_zero() { return NumericGetDatum(int64_to_numeric(0)); }
@@ -139,6 +144,22 @@ std::uint64_t choose_keys(Stage &s, Group *group, bool stored, Datum *keys, bool
     return 0;
 }
 
+/// Reads the group again, by itself or (many at once) after all others. False: broken, or put off until then.
+bool reread(Stage &s, Group *group, std::uint64_t wanted, const Datum *keys, const bool *key_nulls, Datum *values, bool *nulls) {
+    const int n = s.node.node->nkeys() + s.node.naggs;
+    if (group->read_values != nullptr && (wanted & kWantKeys) == 0) {
+        std::copy(group->read_values, group->read_values + n, values);
+        std::copy(group->read_nulls, group->read_nulls + n, nulls);
+        return true;
+    }
+    if (s.put_off != nullptr && (wanted & kWantKeys) == 0) {
+        s.put_off->push_back(group);
+        s.put_off_wanted |= wanted;
+        return false;
+    }
+    return read_group(s.run, s.node, keys, key_nulls, wanted, values, nulls) || broken(s, "a group that should have rows has none");
+}
+
 /// New state and new row of a group that stays or appears. False: broken.
 bool compute_group(Stage &s, Group *group, bool stored, std::uint64_t wanted, Datum *keys, bool *key_nulls) {
     NodeProgram &node = s.node;
@@ -165,8 +186,8 @@ bool compute_group(Stage &s, Group *group, bool stored, std::uint64_t wanted, Da
     auto *nulls = pg::create_array<bool>(static_cast<size_t>(nkeys + node.naggs));
     // A group without rows (an aggregate without GROUP BY) has nothing to read, and NULL for its extremes.
     std::fill(nulls, nulls + nkeys + node.naggs, true);
-    if (wanted != 0 && (rows > 0 || nkeys == 0) && !read_group(s.run, node, keys, key_nulls, wanted, values, nulls))
-        return broken(s, "a group that should have rows has none");
+    if (wanted != 0 && (rows > 0 || nkeys == 0) && !reread(s, group, wanted, keys, key_nulls, values, nulls))
+        return false;
     for (int a = 0; a < node.naggs; a++)
         if (((wanted >> a) & 1) && is_read_again_kind(node.specs[a].kind))
             state_from_value(node.specs[a], values[nkeys + a], nulls[nkeys + a], s.new_state + node.first_state[a], s.new_state_nulls + node.first_state[a]);
@@ -219,10 +240,12 @@ bool apply_group(Stage &s, Group *group) {
             return true;
         }
         if (!compute_group(s, group, stored, unknown, keys, key_nulls))
-            return false;
+            return !s.run.broken;
         fill_target_row(s, keys, key_nulls);
-        if (!stored && !insert_absent(s.target, s.fresh))
+        if (!stored && !insert_absent(s.target, s.fresh)) {
+            group->read_values = nullptr; // what was read before the other's insertion is out of date
             continue;
+        }
         if (stored && !same_row(s.found, s.fresh))
             update_row(s.target, s.found, s.fresh);
         report(s, stored, true);
@@ -240,6 +263,15 @@ void lock_new_keys(Stage &s, std::span<Group *> groups) {
             hashes.push_back(identity_hash(s.target, group->keys, group->nulls));
     if (!hashes.empty())
         s.run.waited |= lock_keys(s.run.program->view, static_cast<uint32>(s.node.number) + 1, {hashes.data(), hashes.size()});
+}
+
+bool apply_all(Stage &s, std::span<Group *> groups) {
+    for (Group *group : groups) {
+        CHECK_FOR_INTERRUPTS();
+        if (!apply_group(s, group))
+            return false;
+    }
+    return true;
 }
 
 void allocate(Stage &s) {
@@ -285,73 +317,20 @@ bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups) {
     allocate(s);
     std::span<Group *> ordered = groups.in_lock_order();
     lock_new_keys(s, ordered);
-    bool fine = true;
-    for (Group *group : ordered) {
-        CHECK_FOR_INTERRUPTS();
-        if (!(fine = apply_group(s, group)))
-            break;
+    pg::Vector<Group *> put_off;
+    if (node.consolidates && ordered.size() > kReadOneByOne)
+        s.put_off = &put_off;
+    bool fine = apply_all(s, ordered);
+    if (fine && !put_off.empty()) {
+        // Their rows are locked by now: what is read here is what they hold.
+        s.put_off = nullptr;
+        read_groups(run, node, groups, {put_off.data(), put_off.size()}, s.put_off_wanted);
+        fine = apply_all(s, {put_off.data(), put_off.size()});
     }
     run.rows_changed += rows_written(s.target);
     ExecDropSingleTupleTableSlot(s.row_slot);
     close_target(s.target);
     return fine;
-}
-
-bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_nulls, std::uint64_t wanted, Datum *values, bool *nulls) {
-    const int nkeys = node.node->nkeys();
-    const MemoryContext context = CurrentMemoryContext;
-    std::uint64_t null_keys = 0;
-    auto *types = pg::create_array<Oid>(static_cast<size_t>(nkeys));
-    auto *null_flags = pg::create_array<char>(static_cast<size_t>(nkeys) + 1);
-    for (int k = 0; k < nkeys; k++) {
-        types[k] = node.node->columns[k].type;
-        null_flags[k] = key_nulls[k] ? 'n' : ' ';
-        null_keys |= key_nulls[k] ? std::uint64_t{1} << k : 0;
-    }
-    connect_spi(run);
-    bool found = false;
-    // The representative of the keys is one row's, the aggregates are of all rows: two statements.
-    for (const bool for_keys : {false, true}) {
-        const std::uint64_t part = for_keys ? wanted & kWantKeys : wanted & ~kWantKeys;
-        if (part == 0)
-            continue;
-        SPIPlanPtr plan = nullptr;
-        for (const GroupPlan &p : node.plans)
-            if (p.null_keys == null_keys && p.wanted == part)
-                plan = p.plan;
-        pg::Vector<int> calls;
-        for (int a = 0; !for_keys && a < node.naggs; a++)
-            if ((part >> a) & 1)
-                calls.push_back(a);
-        if (plan == nullptr) {
-            const char *sql = lower::group_sql(*node.node, null_keys, {calls.data(), calls.size()}, for_keys);
-            plan = SPI_prepare(sql, nkeys, types);
-            if (plan == nullptr)
-                elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-            SPI_keepplan(plan);
-            node.plans.push_back({null_keys, part, plan});
-        }
-        PushActiveSnapshot(GetLatestSnapshot());
-        const int outcome = SPI_execute_plan(plan, const_cast<Datum *>(keys), null_flags, true, 0);
-        PopActiveSnapshot();
-        if (outcome != SPI_OK_SELECT)
-            elog(ERROR, "could not read a group again: %s", SPI_result_code_string(outcome));
-        if (SPI_processed == 0)
-            return false;
-        found = true;
-        TupleDesc desc = SPI_tuptable->tupdesc;
-        pg::InContext in(context);
-        const int columns = for_keys ? nkeys : static_cast<int>(calls.size());
-        for (int i = 0; i < columns; i++) {
-            const int at = for_keys ? i : nkeys + calls[i];
-            Form_pg_attribute a = TupleDescAttr(desc, i);
-            const Datum value = SPI_getbinval(SPI_tuptable->vals[0], desc, i + 1, &nulls[at]);
-            values[at] = nulls[at] ? Datum{0} : datumCopy(value, a->attbyval, a->attlen);
-        }
-        SPI_freetuptable(SPI_tuptable);
-    }
-    MemoryContextSwitchTo(context);
-    return found;
 }
 
 } // namespace upkeep::maintain
