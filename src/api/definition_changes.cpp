@@ -45,33 +45,8 @@ const char *find_altered_triggers(Oid view) {
     return nullptr;
 }
 
-void store_present_facts(Oid view) {
-    pg::Vector<catalog::Fact> facts = catalog::facts(view);
-    for (catalog::Fact &fact : facts) {
-        fact.fingerprint = catalog::fact_fingerprint(fact.kind, fact.classid, fact.objid, fact.subid);
-    }
-    catalog::set_facts(view, facts.data(), int(facts.size()));
-}
-
-// The contents of a manual view are not touched: its next refresh() computes them anew.
-void follow_manual(Oid view, const char *what) {
-    const pg::Refusal *refusal = nullptr;
-    bool fits = false;
-    const ErrorData *error =
-        pg::in_subtransaction([&] { fits = maintain::layout_still_fits(view, &refusal); });
-    if (error) {
-        suspend(view, error->message, nullptr);
-    } else if (fits && !refusal) {
-        store_present_facts(view);
-    } else {
-        suspend(view, refusal ? refusal->why : what, refusal ? refusal->hint : nullptr);
-    }
-}
-
 void follow_change(const catalog::Registration &registration, const char *what) {
-    if (registration.mode == catalog::Mode::manual) {
-        follow_manual(registration.view, what);
-    } else if (capture::is_statement_open()) {
+    if (capture::is_statement_open()) {
         // Its rows are in part in the table and in part still to come.
         suspend(registration.view, what, nullptr);
     } else {

@@ -11,7 +11,7 @@ UPKEEP_FUNCTION(upkeep_refresh) {
     if (PG_ARGISNULL(0)) {
         for (const catalog::Registration &r : catalog::all_registrations())
             if (r.mode == catalog::Mode::manual && r.active && pg_class_ownercheck(r.view, GetUserId()))
-                rows += maintain::rebuild(r.view);
+                rows += maintain::rebuild_from_query(r.view);
         PG_RETURN_INT64(rows);
     }
     const Oid view = PG_GETARG_OID(0);
@@ -23,7 +23,7 @@ UPKEEP_FUNCTION(upkeep_refresh) {
         aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, get_rel_name(view));
     // An immediate view is right already, unless something has made it stale.
     if (registration.mode == catalog::Mode::manual)
-        rows = maintain::rebuild(view);
+        rows = maintain::rebuild_from_query(view);
     else if (!registration.active || registration.state != catalog::State::active)
         rows = maintain::activate(view);
     PG_RETURN_INT64(rows);

@@ -75,24 +75,15 @@ UPKEEP_FUNCTION(upkeep_register) {
 
     catalog::Registration registration{};
     const bool known = catalog::find_registration(view, &registration);
+    if (mode == catalog::Mode::immediate)
+        require_maintainable(view);
+    else if (known)
+        maintain::deactivate(view, true);
     registration.view = view;
     registration.mode = mode;
-    if (mode == catalog::Mode::immediate) {
-        require_maintainable(view);
-        catalog::insert_registration(registration, interval_text(fcinfo, 2), interval_text(fcinfo, 3));
-        maintain::activate(view);
-    } else {
-        if (known)
-            maintain::deactivate(view, true);
-        registration.active = true;
-        registration.state = catalog::State::active;
-        registration.strategy = "rebuild";
-        registration.layout = "manual";
-        registration.identity_index = InvalidOid;
-        registration.why = nullptr;
-        catalog::insert_registration(registration, interval_text(fcinfo, 2), interval_text(fcinfo, 3));
-        maintain::rebuild(view);
-    }
+    registration.active = known && registration.active && mode == catalog::Mode::immediate;
+    catalog::insert_registration(registration, interval_text(fcinfo, 2), interval_text(fcinfo, 3));
+    maintain::activate(view);
     PG_RETURN_VOID();
 }
 

@@ -6,7 +6,7 @@
 #include "analysis/free_choice.hpp"
 #include "analysis/simple_form.hpp"
 #include "api/verify_match.hpp"
-#include "api/verify_rows.hpp"
+#include "maintain/row_comparison.hpp"
 #include "catalog/registration.hpp"
 #include "pg/entry.hpp"
 #include "pg/identity.hpp"
@@ -17,6 +17,11 @@ extern "C" {
 }
 
 namespace upkeep::api {
+
+using maintain::Row;
+using maintain::Difference;
+using maintain::rewrite_query;
+using maintain::compare_rows;
 namespace {
 
 Relation open_view(Oid relid) {

@@ -9,6 +9,8 @@ extern "C" {
 
 namespace upkeep::api {
 
+using maintain::Row;
+
 using analysis::Column;
 using analysis::FloatKind;
 using analysis::FloatLeaf;

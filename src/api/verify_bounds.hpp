@@ -1,9 +1,11 @@
 // How far the value of a float aggregate may be from what another order of its additions gives.
 #pragma once
 #include "analysis/free_choice.hpp"
-#include "api/verify_rows.hpp"
+#include "maintain/row_comparison.hpp"
 
 namespace upkeep::api {
+
+using maintain::Row;
 
 /// Says of a column that depends on float aggregates whether the view's value may stand for the query's.
 class FloatBounds {

@@ -2,6 +2,12 @@
 
 namespace upkeep::api {
 
+using maintain::Row;
+using maintain::copy_row;
+using maintain::run_query;
+using maintain::prepare_columns;
+using maintain::for_each_row;
+
 using analysis::Column;
 using analysis::Freedom;
 

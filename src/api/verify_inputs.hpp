@@ -1,9 +1,11 @@
 // The images of keys and extremes that exist in the rows that a group is made of.
 #pragma once
 #include "analysis/free_choice.hpp"
-#include "api/verify_rows.hpp"
+#include "maintain/row_comparison.hpp"
 
 namespace upkeep::api {
+
+using maintain::Row;
 
 /// How to compare the columns of freedom extreme by the equality of their order; by column number.
 pg::ColumnOps *prepare_extremes(const analysis::FreeChoices *choices, TupleDesc query_desc);

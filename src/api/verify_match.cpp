@@ -9,6 +9,10 @@ extern "C" {
 
 namespace upkeep::api {
 
+using maintain::Row;
+using maintain::Difference;
+using maintain::prepare_columns;
+
 using analysis::Column;
 using analysis::Freedom;
 

@@ -2,6 +2,7 @@
 #include "catalog/registration.hpp"
 #include "maintain/identity.hpp"
 #include "maintain/maintain.hpp"
+#include "maintain/row_comparison.hpp"
 #include "maintain/run.hpp"
 #include "pg/error_context.hpp"
 #include "pg/names.hpp"
@@ -206,12 +207,27 @@ void set_populated(Oid view) {
     CommandCounterIncrement();
 }
 
+/// A manual view has no state, no identity index and no triggers.
+void set_manual(catalog::Registration *registration) {
+    registration->active = true;
+    registration->state = catalog::State::active;
+    registration->strategy = "rebuild";
+    registration->layout = "manual";
+    registration->identity_index = InvalidOid;
+    registration->why = nullptr;
+    catalog::update_registration(*registration);
+}
+
 } // namespace
 
 int64 activate(Oid view) {
     catalog::Registration registration;
     if (!catalog::find_registration(view, &registration))
         return 0;
+    if (registration.mode == catalog::Mode::manual) {
+        set_manual(&registration);
+        return rebuild_from_query(view);
+    }
     catalog::OwnDdl own_ddl;
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "upkeep activation", ALLOCSET_DEFAULT_SIZES);
     pg::InContext in(context);
@@ -262,6 +278,43 @@ int64 rebuild(Oid view) {
     if (program == nullptr)
         return activate(view);
     return rebuild_with(program);
+}
+
+int64 rebuild_from_query(Oid view) {
+    pg::MaintenanceContext error_context(view);
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "upkeep rebuild", ALLOCSET_DEFAULT_SIZES);
+    LockRelationOid(view, ShareRowExclusiveLock);
+    set_populated(view);
+    Relation rel = table_open(view, NoLock);
+    pg::RunAs as(rel->rd_rel->relowner, pg::RunAs::Path::fixed);
+    for (const catalog::Setting &setting : catalog::settings(view))
+        as.set_setting(setting.name, setting.value);
+    Run run{nullptr, context};
+    PushActiveSnapshot(GetLatestSnapshot());
+    {
+        pg::InContext in(context);
+        const Difference difference = compare_rows(rel, rewrite_query(view_query(rel)));
+        pg::Vector<analysis::ColumnType> types;
+        for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++) {
+            Form_pg_attribute a = TupleDescAttr(RelationGetDescr(rel), i);
+            types.push_back({a->atttypid, a->atttypmod, a->attcollation});
+        }
+        ZSet change(column_ops(types), context);
+        for (const Row &row : difference.view)
+            change.add(row.values, row.nulls, -1);
+        for (const Row &row : difference.query)
+            change.add(row.values, row.nulls, 1);
+        const Identity identity{IdentityKind::none, InvalidOid, 0, nullptr, nullptr, nullptr, nullptr};
+        Target *target = open_target(view, identity);
+        apply_scanning(run, target, change);
+        close_target(target);
+    }
+    PopActiveSnapshot();
+    CommandCounterIncrement();
+    table_close(rel, NoLock);
+    MemoryContextDelete(context);
+    catalog::note_rebuild(view);
+    return run.rows_changed;
 }
 
 void deactivate(Oid view, bool view_exists) {

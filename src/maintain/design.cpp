@@ -299,6 +299,16 @@ void choose_view_identity(Design *design, Relation view) {
     p->output.keyed = keyed;
 }
 
+/// Two-argument statistics over floats.
+bool is_bivariate_float(Oid aggregate) {
+    switch (aggregate) {
+    case F_CORR: case F_COVAR_POP: case F_COVAR_SAMP: case F_REGR_AVGX: case F_REGR_AVGY: case F_REGR_INTERCEPT:
+    case F_REGR_R2: case F_REGR_SLOPE: case F_REGR_SXX: case F_REGR_SXY: case F_REGR_SYY:
+        return true;
+    default: return false;
+    }
+}
+
 const pg::Refusal *check_node(const NodeProgram &p) {
     if (p.naggs > kMaxParts || p.node->nkeys() > kMaxParts)
         return analysis::make_refusal("too-many-columns", "more than 60 aggregates or grouping columns in one SELECT",
@@ -309,6 +319,10 @@ const pg::Refusal *check_node(const NodeProgram &p) {
             over_node |= input.kind == algebra::InputKind::node;
     for (int a = 0; a < p.naggs; a++) {
         const char *name = get_func_name(p.specs[a].aggfnoid);
+        if (is_bivariate_float(p.specs[a].aggfnoid))
+            return analysis::make_refusal("unsupported-aggregate", psprintf("aggregate %s", name),
+                                          psprintf("The aggregate %s depends on the order of its input, by rounding, and is not kept exactly yet.", name),
+                                          "Use another aggregate, or register the materialized view with mode => 'manual'.");
         if (over_node && is_read_again_kind(p.specs[a].kind))
             return analysis::make_refusal("unsupported-aggregate", psprintf("aggregate %s over a grouped subquery", name),
                                           psprintf("The aggregate %s over a grouped or DISTINCT subquery is not maintained incrementally.", name),

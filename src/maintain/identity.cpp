@@ -179,6 +179,8 @@ bool fits(Relation index, const Identity &identity, KeyNulls nulls) {
         return is_index_on_hash(index, identity);
     case IdentityKind::single_row:
         return is_index_on_constant(index);
+    case IdentityKind::none:
+        return false;
     }
     return false;
 }

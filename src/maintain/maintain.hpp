@@ -18,8 +18,11 @@ void reconcile_pending();
 /// Used by register(), by REFRESH, after a dump was restored, and when a fact that the plan relied on has changed.
 int64 activate(Oid view);
 
-/// Rebuild by difference only (manual mode's refresh(), TRUNCATE): the layout must still be right.
+/// Rebuild of state and view by difference only (after TRUNCATE): activates it again if the layout is not right any more.
 int64 rebuild(Oid view);
+
+/// Rebuild by difference with the view's own query, whatever it is (manual mode): no state, no identity index.
+int64 rebuild_from_query(Oid view);
 
 /// Drops state tables, triggers that no other view needs, and the catalog rows. `view_exists` false in sql_drop.
 void deactivate(Oid view, bool view_exists);

@@ -153,27 +153,54 @@ bool apply_to_view(Run &run, ZSet &delta) {
     return fine;
 }
 
-void apply_difference(Run &run, Target *target, ZSet &wanted) {
-    Relation rel = target_relation(target);
+namespace {
+
+/// Visits every row of the target; deletes it where `leaves(values, nulls)` says so.
+template <typename Leaves> void delete_where(Target *target, Leaves leaves) {
     TupleTableSlot *slot = make_target_slot(target);
-    TupleTableSlot *fresh = make_target_slot(target);
-    TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, nullptr);
+    TableScanDesc scan = table_beginscan(target_relation(target), GetActiveSnapshot(), 0, nullptr);
     while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
         CHECK_FOR_INTERRUPTS();
         slot_getallattrs(slot);
-        ZSet::Row *row = wanted.find(slot->tts_values, slot->tts_isnull);
-        if (row != nullptr && row->weight > 0)
-            row->weight--;
-        else
+        if (leaves(slot->tts_values, slot->tts_isnull))
             delete_row(target, slot);
     }
     table_endscan(scan);
-    for (const ZSet::Row *row : wanted.rows())
+}
+
+void insert_all(Target *target, ZSet &rows) {
+    TupleTableSlot *fresh = make_target_slot(target);
+    for (const ZSet::Row *row : rows.rows())
         for (int64 i = 0; i < row->weight; i++) {
             CHECK_FOR_INTERRUPTS();
             fill(fresh, row);
             insert_row(target, fresh);
         }
+}
+
+} // namespace
+
+void apply_difference(Run &run, Target *target, ZSet &wanted) {
+    delete_where(target, [&](const Datum *values, const bool *nulls) {
+        ZSet::Row *row = wanted.find(values, nulls);
+        if (row == nullptr || row->weight <= 0)
+            return true;
+        row->weight--;
+        return false;
+    });
+    insert_all(target, wanted);
+    run.rows_changed += rows_written(target);
+}
+
+void apply_scanning(Run &run, Target *target, ZSet &change) {
+    delete_where(target, [&](const Datum *values, const bool *nulls) {
+        ZSet::Row *row = change.find(values, nulls);
+        if (row == nullptr || row->weight >= 0)
+            return false;
+        row->weight++;
+        return true;
+    });
+    insert_all(target, change);
     run.rows_changed += rows_written(target);
 }
 

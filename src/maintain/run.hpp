@@ -76,6 +76,9 @@ void finish_spi(Run &run);
 /// Makes `target` hold exactly the rows of `wanted`, writing only what differs.
 void apply_difference(Run &run, Target *target, ZSet &wanted);
 
+/// Applies a change (negative weights: rows to delete, found by a scan of the whole target).
+void apply_scanning(Run &run, Target *target, ZSet &change);
+
 inline constexpr std::uint64_t kWantKeys = std::uint64_t{1} << 63;
 
 } // namespace upkeep::maintain

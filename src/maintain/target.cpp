@@ -48,6 +48,8 @@ void classify_index(Target *target, Relation index, IndexInfo *info) {
 }
 
 void require_identity_index(const Target *target) {
+    if (target->identity->kind == IdentityKind::none)
+        return;
     if (target->index == nullptr || !target->index->rd_index->indisvalid) {
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("index %u, which identifies the rows of \"%s\", is missing or not valid",

@@ -9,6 +9,7 @@ enum class IdentityKind : uint8 {
   unique_columns, // unique index NULLS NOT DISTINCT over plain columns (every key column of fixed length), ours or the user's
   key_hash,       // non-unique btree on upkeep.key_hash(columns); rechecked by the key operators; new keys need lock_key()
   image_hash,     // bag: non-unique btree on upkeep.image_hash(all columns); rechecked by image; duplicates are physical rows
+  none,           // rows are inserted, or deleted where a scan of the whole relation has found them
   single_row,     // unique btree on a constant: the one row of an aggregate without GROUP BY
 };
 

@@ -3,7 +3,7 @@
 #include "pg/memory.hpp"
 #include "pg/row_hash.hpp"
 
-namespace upkeep::api {
+namespace upkeep::maintain {
 
 /// A row, deformed, values detoasted.
 struct Row {
@@ -55,4 +55,4 @@ template <typename Body> void for_each_row(Tuplestorestate *rows, TupleDesc desc
 /// Copies a row's first n columns (values detoasted) into the current context.
 Row copy_row(TupleDesc desc, const Datum *values, const bool *nulls, int n);
 
-} // namespace upkeep::api
+} // namespace upkeep::maintain

@@ -1,4 +1,4 @@
-#include "api/verify_rows.hpp"
+#include "maintain/row_comparison.hpp"
 
 extern "C" {
 #include "catalog/pg_operator_d.h"
@@ -8,7 +8,7 @@ extern "C" {
 #include "utils/tuplesort.h"
 }
 
-namespace upkeep::api {
+namespace upkeep::maintain {
 namespace {
 
 // What is sorted: the image hash of a row, the side that it comes from, and its columns.
@@ -288,4 +288,4 @@ Difference compare_rows(Relation view, const pg::Vector<Row> &rows, const Query 
     });
 }
 
-} // namespace upkeep::api
+} // namespace upkeep::maintain
