@@ -7,6 +7,7 @@
 // transactions, is the business of insert_absent (speculative insertion) and of the key locks.
 #include "maintain/target_internal.hpp"
 #include "pg/memory.hpp"
+#include "pg/row_fetch.hpp"
 
 extern "C" {
 #include "access/relscan.h"
@@ -149,7 +150,7 @@ namespace {
 // ends: the context must live as long as the scan.
 bool next_row(Target *target, TupleTableSlot *slot) {
     pg::InContext context(target->estate->es_query_cxt);
-    return index_getnext_slot(target->scan, ForwardScanDirection, slot);
+    return pg::next_row_to_update(target->scan, slot);
 }
 
 } // namespace
