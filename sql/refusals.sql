@@ -61,13 +61,9 @@ INSERT INTO refused (query) VALUES
     ('SELECT id FROM t WHERE at < CURRENT_DATE'),
     ('SELECT id, CURRENT_USER FROM t'),
     ('SELECT b::date FROM t'),
-    ('SELECT string_agg(b, '','') FROM t'),
-    ('SELECT array_agg(a ORDER BY id) FROM t GROUP BY b'),
-    ('SELECT count(DISTINCT a) FROM t'),
-    ('SELECT sum(DISTINCT a) FROM t'),
-    ('SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a) FROM t'),
+    ('SELECT percentile_cont(a / 10.0) WITHIN GROUP (ORDER BY id) FROM t GROUP BY a'),
+    ('SELECT string_agg(x, '','') FROM (SELECT DISTINCT b FROM t) d(x)'),
     ('SELECT corr(a, id) FROM t'),
-    ('SELECT refusing.product(n) FROM t'),
     ('SELECT max(n) FROM (SELECT a, sum(n) AS n FROM t GROUP BY a) g'),
     ('SELECT n, count(*) FROM (SELECT a, sum(n) AS n FROM t GROUP BY a) g GROUP BY n'),
     ('SELECT g.n, u.id FROM (SELECT a, count(*) AS n FROM t GROUP BY a) g JOIN u ON u.a = g.a'),
@@ -97,7 +93,7 @@ RESET ROLE;
 -- register() says the same, and leaves nothing behind.
 CREATE MATERIALIZED VIEW limited AS SELECT id FROM t ORDER BY id LIMIT 1;
 CREATE MATERIALIZED VIEW timed AS SELECT id FROM t WHERE at > now();
-CREATE MATERIALIZED VIEW listed AS SELECT a, string_agg(b, ',') FROM t GROUP BY a;
+CREATE MATERIALIZED VIEW listed AS SELECT a, row_number() OVER (ORDER BY a) FROM t;
 CREATE VIEW ordinary AS SELECT id FROM t;
 SELECT upkeep.register('limited');
 SELECT upkeep.register('timed');

@@ -6,12 +6,23 @@
 
 namespace upkeep::api {
 
+namespace {
+
+/// Brings one view up to date. An immediate one is right already, unless something has made it stale.
+int64 refresh(const catalog::Registration &registration) {
+    if (!registration.active || registration.state != catalog::State::active)
+        return maintain::activate(registration.view);
+    return registration.mode == catalog::Mode::manual ? maintain::rebuild_from_query(registration.view) : 0;
+}
+
+} // namespace
+
 UPKEEP_FUNCTION(upkeep_refresh) {
     int64 rows = 0;
     if (PG_ARGISNULL(0)) {
         for (const catalog::Registration &r : catalog::all_registrations())
-            if (r.mode == catalog::Mode::manual && r.active && pg_class_ownercheck(r.view, GetUserId()))
-                rows += maintain::rebuild_from_query(r.view);
+            if (pg_class_ownercheck(r.view, GetUserId()))
+                rows += refresh(r);
         PG_RETURN_INT64(rows);
     }
     const Oid view = PG_GETARG_OID(0);
@@ -21,11 +32,7 @@ UPKEEP_FUNCTION(upkeep_refresh) {
                         errhint("Register it with upkeep.register().")));
     if (!pg_class_ownercheck(view, GetUserId()))
         aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, get_rel_name(view));
-    // An immediate view is right already, unless something has made it stale.
-    if (registration.mode == catalog::Mode::manual)
-        rows = maintain::rebuild_from_query(view);
-    else if (!registration.active || registration.state != catalog::State::active)
-        rows = maintain::activate(view);
+    rows = refresh(registration);
     PG_RETURN_INT64(rows);
 }
 

@@ -101,7 +101,10 @@ Program *compile(const catalog::Registration &registration, const char **why) {
     Design *design = query == nullptr ? nullptr : design_view(registration.view, query, owner, &refusal);
     table_close(rel, NoLock);
     if (design == nullptr) {
-        *why = refusal != nullptr ? psprintf("it can no longer be maintained: %s", refusal->why) : "its query is gone";
+        // The reason is a sentence; here it ends one.
+        *why = refusal == nullptr ? "its query is gone"
+                                  : psprintf("it can no longer be maintained: %.*s",
+                                             static_cast<int>(strlen(refusal->why)) - 1, refusal->why);
         return nullptr;
     }
     if (strcmp(design->program->layout, registration.layout) != 0) {
