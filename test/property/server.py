@@ -18,6 +18,8 @@ class Server:
     def connect(self, patience=60.0):
         """(Re)connects; waits up to `patience` seconds for a server that recovers from a crash."""
         end = time.monotonic() + patience
+        if self.connection is not None:
+            time.sleep(0.5)      # a crashed server takes connections for a moment longer, and then drops them
         while True:
             try:
                 self.connection = psycopg2.connect(self.dsn)

@@ -26,6 +26,8 @@ class Views:
         self.compare = "text"
         shape = rng.choices([s for s, _ in SHAPES], [w for _, w in SHAPES])[0]
         query = getattr(self, shape)()
+        if not self.sources.used:        # constants only: nothing that could change
+            return self.grow(name)
         self.finish(query, shape)
         helpers = self.sources.helpers
         view = View(name, query, helpers, shape, self.compare, self.sources.used, self.fallible)

@@ -74,7 +74,12 @@ class Job:
         if self.server.lost:
             self.server.connect()
         with self.server.watch(SLOW):
-            return self.runner.run(case)
+            outcome = self.runner.run(case)
+        if outcome.status == "failed" and "another server process" in outcome.detail:
+            self.server.connect()
+            with self.server.watch(SLOW):
+                outcome = self.runner.run(case)
+        return outcome
 
     def keep(self, case, outcome):
         """Shrinks a failure and writes it as SQL. Returns the path."""
