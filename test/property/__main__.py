@@ -149,7 +149,7 @@ def main():
     queue = context.SimpleQueue()
     for dsn, _ in databases:
         queue.put(dsn)
-    settings = (queue, mode, os.path.abspath(options.failures), not options.no_shrink)
+    settings = (queue, mode, os.path.abspath(options.failures), not options.no_shrink, jobs == 1)
     pool = context.Pool(jobs, work.start, settings)
     try:
         for result in pool.imap_unordered(work.work, seeds, chunksize=1):

@@ -40,7 +40,7 @@ class Lost(Failure):
 class Runner:
     """Runs cases on one server. `twin_every`: share of seeds compared with a twin even without an error."""
 
-    def __init__(self, server, engine, twin_every=8, oracle_every=4):
+    def __init__(self, server, engine, twin_every=8, oracle_every=2):
         self.server = server
         self.engine = engine
         self.twin_every = twin_every

@@ -52,6 +52,8 @@ class Server:
     def fresh_schema(self):
         """Empties this server's schema and leaves the search_path on it."""
         self.leave_transaction()
+        for row in self.rows("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"):
+            self.execute(f"ROLLBACK PREPARED '{row[0]}'")
         self.execute(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE; CREATE SCHEMA {self.schema}; "
                      f"SET search_path = {self.schema}")
 

@@ -17,8 +17,8 @@ SLOW = 40.0             # seconds that one script may take
 class Job:
     """Holds a job's connection. Picklable settings come in, picklable results go out."""
 
-    def __init__(self, dsn, mode, failures, shrink=True):
-        self.mode, self.failures = mode, failures
+    def __init__(self, dsn, mode, failures, shrink=True, alone=True):
+        self.mode, self.failures, self.alone = mode, failures, alone
         self.shrinks = SHRINK_AT_MOST if shrink else 0
         self.server = Server(dsn)
         self.engine = Refresh() if mode == "self-test" else Upkeep(mode)
@@ -30,7 +30,7 @@ class Job:
         """Returns (seed, status, what, detail, rejected views, statements, shape)."""
         case, outcome = self.attempt(seed)
         if outcome.status == "failed" and outcome.what == "connection lost":
-            outcome = self.again(seed, case, outcome)
+            case, outcome = self.again(seed, outcome)
         path = ""
         if outcome.status == "failed" and case:
             path = self.keep(case, outcome)
@@ -57,17 +57,20 @@ class Job:
         outcome.rejected = rejected
         return case, outcome
 
-    def again(self, seed, case, first):
-        """A lost connection may be the fault of another job's seed: it counts if it repeats or was our own."""
-        self.server.connect()
-        case, second = self.attempt(seed)
-        if second.what == "connection lost":
-            self.server.connect()
-            return second
-        if "another server process" in first.detail or "recovery" in first.detail:
-            return second
-        first.what += " (not repeated)"
-        return first
+    def again(self, seed, first):
+        """A crash takes the other jobs' connections with it: a lost connection is this seed's fault if it is lost
+        again at the same place. Returns (case, Outcome)."""
+        for _ in range(3):
+            case, outcome = self.attempt(seed)
+            if outcome.what != "connection lost":
+                if self.alone:
+                    first.what += " (not repeated)"
+                    return case, first
+                return case, outcome
+            if head(outcome) == head(first):
+                break
+            first = outcome
+        return case, outcome
 
     def rerun(self, case):
         """For the shrinker: runs a case from nothing, on a new connection where the last was lost."""
@@ -102,13 +105,17 @@ class Job:
             pass
 
 
+def head(outcome):
+    return outcome.detail.split("\n")[0][:60]
+
+
 JOB = None
 
 
-def start(databases, mode, failures, shrink):
+def start(databases, mode, failures, shrink, alone):
     """Makes this process's Job, on a database of its own."""
     global JOB
-    JOB = Job(databases.get(), mode, failures, shrink)
+    JOB = Job(databases.get(), mode, failures, shrink, alone)
 
 
 def work(seed):
