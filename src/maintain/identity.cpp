@@ -47,10 +47,11 @@ Identity make_identity(TupleDesc desc, IdentityKind kind, std::span<const AttrNu
             identity.attnos[identity.nkeys++] = i + 1;
         }
     }
+    const bool given = !columns.empty(); // an emptied list's data() still points somewhere
     for (int i = 0; i < identity.nkeys; i++) {
         Form_pg_attribute attribute = TupleDescAttr(desc, identity.attnos[i] - 1);
-        identity.collations[i] = collations != nullptr ? collations[i] : attribute->attcollation;
-        identity.equality[i] = equality != nullptr
+        identity.collations[i] = given && collations != nullptr ? collations[i] : attribute->attcollation;
+        identity.equality[i] = given && equality != nullptr
                                    ? equality[i]
                                    : lookup_type_cache(attribute->atttypid, TYPECACHE_EQ_OPR)->eq_opr;
         identity.columns[i] = pg::prepare_column_ops(attribute->atttypid, identity.collations[i], identity.equality[i]);
