@@ -77,7 +77,7 @@ Oid make_storage(Design *design, bool same_layout) {
     table_close(rel, NoLock);
     const Identity identity =
         create_identity(p->view, design->view_kind, {design->view_key.data(), design->view_key.size()},
-                        design->view_key_equality.data(), design->view_key_collation.data(), name);
+                        design->key_equality(), design->key_collation(), name);
     if (!same_layout)
         catalog::drop_state_tables(p->view);
     pg::Vector<catalog::StateTable> tables = catalog::state_tables(p->view);

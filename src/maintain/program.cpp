@@ -124,7 +124,7 @@ bool bind_design(Design *design, const char **why) {
     Program *p = design->program;
     std::optional<Identity> identity =
         find_identity(p->view, design->view_kind, {design->view_key.data(), design->view_key.size()},
-                      design->view_key_equality.data(), design->view_key_collation.data());
+                      design->key_equality(), design->key_collation());
     if (!identity) {
         *why = "the index by which its rows are found is gone";
         return false;

@@ -99,6 +99,8 @@ struct Design {
     pg::Vector<AttrNumber> view_key;
     pg::Vector<Oid> view_key_equality;
     pg::Vector<Oid> view_key_collation;
+    const Oid *key_equality() const { return view_key.empty() ? nullptr : view_key_equality.data(); }
+    const Oid *key_collation() const { return view_key.empty() ? nullptr : view_key_collation.data(); }
     pg::Vector<analysis::Reliance> keys_relied_on; // primary keys that the identity rests on
 };
 

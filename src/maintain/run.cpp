@@ -77,6 +77,18 @@ void warn_stale(Oid view, const char *why) {
                       errhint("Run REFRESH MATERIALIZED VIEW on it.")));
 }
 
+/// The stored rows are not what the changes say they were. The view is rebuilt at once where no other writer is in the
+/// way (waiting for one here could deadlock), else it is stale from now on.
+void repair(Oid view, const char *why) {
+    if (!ConditionalLockRelationOid(view, ShareRowExclusiveLock)) {
+        warn_stale(view, why);
+        return;
+    }
+    rebuild(view);
+    ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("materialized view %s was not what its base tables said and has been rebuilt", pg::qualified_name(view)),
+                      errdetail("Its maintenance stopped because %s.", why)));
+}
+
 bool is_unknown(const Program &program, const pg::Vector<capture::TableChange> &changes) {
     for (const capture::TableChange &change : changes)
         if (change.unknown)
@@ -132,7 +144,7 @@ void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
             execute(run);
     }
     if (run.broken)
-        warn_stale(view, run.broken_why);
+        repair(view, run.broken_why);
     if (measured)
         record_run(run, start);
     MemoryContextDelete(run.memory);
