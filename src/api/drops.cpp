@@ -4,7 +4,7 @@
 #include "capture/capture.hpp"
 #include "catalog/registration.hpp"
 #include "maintain/maintain.hpp"
-#include "pg/identity.hpp"
+#include "pg/run_as.hpp"
 
 namespace upkeep::api {
 
@@ -27,7 +27,7 @@ constexpr const char *kDroppedObjects =
 
 Dropped dropped_objects() {
     Dropped dropped;
-    const pg::ActAs as(catalog::extension_owner(), SECURITY_LOCAL_USERID_CHANGE);
+    const pg::RunAs as(catalog::extension_owner(), pg::RunAs::Path::fixed, SECURITY_LOCAL_USERID_CHANGE);
     const MemoryContext context = CurrentMemoryContext;
     SPI_connect();
     if (SPI_execute(kDroppedObjects, false, 0) != SPI_OK_SELECT) {

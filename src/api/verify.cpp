@@ -9,7 +9,7 @@
 #include "maintain/row_comparison.hpp"
 #include "catalog/registration.hpp"
 #include "pg/entry.hpp"
-#include "pg/identity.hpp"
+#include "pg/run_as.hpp"
 
 extern "C" {
 #include "rewrite/prs2lock.h"
@@ -155,7 +155,7 @@ void verify(Oid relid, TupleDesc result_desc, Tuplestorestate *result) {
     Reader reader{caller, view->rd_rel->relowner};
     require_readable(relid, reader);
     {
-        pg::ActAs as_owner(reader.owner, SECURITY_RESTRICTED_OPERATION);
+        pg::RunAs as_owner(reader.owner, pg::RunAs::Path::fixed);
         apply_registered_settings(relid);
         query = rewrite_query(query);
         require_readable_tables(reinterpret_cast<Node *>(const_cast<Query *>(query)), &reader);

@@ -2,7 +2,7 @@
 #include "catalog/registration.hpp"
 #include "catalog/tables.hpp"
 #include "pg/extension_scope.hpp"
-#include "pg/identity.hpp"
+#include "pg/run_as.hpp"
 
 extern "C" {
 #include "access/reloptions.h"
@@ -72,7 +72,7 @@ Oid extension_owner() {
 
 Oid create_state_table(Oid view, int node, const char *columns_sql) {
     const OwnDdl own;
-    const pg::ActAs as(extension_owner(), SECURITY_LOCAL_USERID_CHANGE);
+    const pg::RunAs as(extension_owner(), pg::RunAs::Path::fixed, SECURITY_LOCAL_USERID_CHANGE);
     Oid relid = InvalidOid;
     pg::in_extension_scope(require_extension(),
                            [&] { relid = create_table(psprintf("view_%u_%d", view, node), columns_sql); });

@@ -106,24 +106,28 @@ InputSet changed_inputs(const Run &run, const BlockProgram &block) {
     });
 }
 
+/// All rows of a Z-set through an evaluator.
+void evaluate_rows(ZSet &rows, TupleDesc desc, Evaluator &evaluator, RowSink &sink) {
+    TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+    for (ZSet::Row *row : rows.rows()) {
+        if (row->weight == 0)
+            continue;
+        ExecClearTuple(slot);
+        std::copy(row->values, row->values + desc->natts, slot->tts_values);
+        std::copy(row->nulls, row->nulls + desc->natts, slot->tts_isnull);
+        ExecStoreVirtualTuple(slot);
+        evaluator.row(slot, sink, row->weight);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+}
+
 /// The rows of a node's delta through a direct block.
 void node_rows(Run &run, BlockProgram &block, RowSink &sink) {
     const int number = block.block->inputs[0].source;
     ZSet *delta = run.node_deltas[number];
     if (delta == nullptr)
         return;
-    TupleTableSlot *slot = MakeSingleTupleTableSlot(run.program->nodes[number].row_desc, &TTSOpsVirtual);
-    const int n = slot->tts_tupleDescriptor->natts;
-    for (ZSet::Row *row : delta->rows()) {
-        if (row->weight == 0)
-            continue;
-        ExecClearTuple(slot);
-        std::copy(row->values, row->values + n, slot->tts_values);
-        std::copy(row->nulls, row->nulls + n, slot->tts_isnull);
-        ExecStoreVirtualTuple(slot);
-        block.input_evaluator->row(slot, sink, row->weight);
-    }
-    ExecDropSingleTupleTableSlot(slot);
+    evaluate_rows(*delta, run.program->nodes[number].row_desc, *block.input_evaluator, sink);
 }
 
 void direct_delta(Run &run, BlockProgram &block, RowSink &sink) {
@@ -153,18 +157,7 @@ void block_delta(Run &run, BlockProgram &block, RowSink &sink) {
     // Phantom pairs cancel only once all terms are added up: nothing that can fail is evaluated before.
     ZSet wide(block.wide_ops, run.memory);
     delta::join_terms(changed, [&](const delta::Term &term) { run_term(run, block, term.changed, term.sign, nullptr, wide); });
-    TupleTableSlot *slot = MakeSingleTupleTableSlot(block.wide_desc, &TTSOpsVirtual);
-    const int n = block.wide_desc->natts;
-    for (ZSet::Row *row : wide.rows()) {
-        if (row->weight == 0)
-            continue;
-        ExecClearTuple(slot);
-        std::copy(row->values, row->values + n, slot->tts_values);
-        std::copy(row->nulls, row->nulls + n, slot->tts_isnull);
-        ExecStoreVirtualTuple(slot);
-        block.wide_all->row(slot, sink, row->weight);
-    }
-    ExecDropSingleTupleTableSlot(slot);
+    evaluate_rows(wide, block.wide_desc, *block.wide_all, sink);
 }
 
 bool uses_sql(const pg::Vector<BlockProgram> &blocks) {

@@ -2,9 +2,9 @@
 
 namespace upkeep::pg {
 
-RunAs::RunAs(Oid owner, Path path) {
+RunAs::RunAs(Oid user, Path path, int context) {
     GetUserIdAndSecContext(&saved_user_, &saved_context_);
-    SetUserIdAndSecContext(owner, saved_context_ | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+    SetUserIdAndSecContext(user, saved_context_ | context);
     if (path == Path::fixed) {
         set_setting("search_path", "pg_catalog, pg_temp");
         set_setting("row_security", "on");
