@@ -80,21 +80,18 @@ void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &
     const bool self = inputs[pair.left].source == inputs[pair.right].source;
     if (pair.qual < 0 && left != right && !reaches(run, block, left ? pair.left : pair.right, left ? pair.right : pair.left))
         return;
-    pg::Vector<uint64> hashes;
+    pg::Vector<uint64> l, r;
+    if (left)
+        collect_hashes(run, block, pair.qual, pair.left, &l);
     if (self) {
-        collect_hashes(run, block, pair.qual, pair.left, &hashes);
         if (pair.qual >= 0)
-            collect_hashes(run, block, pair.qual, pair.right, &hashes);
-        run.waited |= lock_join_pair(run.program->view, number, Side::self, {hashes.data(), hashes.size()});
+            collect_hashes(run, block, pair.qual, pair.right, &l);
+        run.waited |= lock_self_pair(run.program->view, number, {l.data(), l.size()});
         return;
     }
-    for (const bool is_left : {true, false}) {
-        if (!(is_left ? left : right))
-            continue;
-        hashes.clear();
-        collect_hashes(run, block, pair.qual, is_left ? pair.left : pair.right, &hashes);
-        run.waited |= lock_join_pair(run.program->view, number, is_left ? Side::left : Side::right, {hashes.data(), hashes.size()});
-    }
+    if (right)
+        collect_hashes(run, block, pair.qual, pair.right, &r);
+    run.waited |= lock_join_pair(run.program->view, number, {l.data(), l.size()}, {r.data(), r.size()});
 }
 
 } // namespace

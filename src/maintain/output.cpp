@@ -1,5 +1,4 @@
 // Applying view rows: a bag by image, keyed rows by key, and a whole result by difference.
-#include "maintain/locks.hpp"
 #include "maintain/run.hpp"
 
 extern "C" {
@@ -135,18 +134,15 @@ bool apply_to_view(Run &run, ZSet &delta) {
     o.fresh = make_target_slot(o.target);
     o.key = pg::create_array<Datum>(static_cast<size_t>(program.identity.nkeys));
     o.key_nulls = pg::create_array<bool>(static_cast<size_t>(program.identity.nkeys));
-    pg::Vector<uint64> new_keys;
     if (program.keyed)
         for (Change &c : changes) {
             load_key(o, c.row);
             c.hash = identity_hash(o.target, o.key, o.key_nulls);
-            if (c.row->weight > 0)
-                new_keys.push_back(c.hash);
         }
     // In the order of the hashes, the same for every writer; equal keys next to each other.
     std::sort(changes.begin(), changes.end(), [](const Change &a, const Change &b) { return a.hash < b.hash; });
-    if (program.keyed && program.identity.kind == IdentityKind::key_hash && !new_keys.empty())
-        run.waited |= lock_keys(run.program->view, 0, {new_keys.data(), new_keys.size()});
+    // No key locks, even where no unique index guards the keys: a key of this view is a primary key of each base table,
+    // guarded there and by the tags of the join, or the key of a group, whose row of the state is locked by now.
     const bool fine = program.keyed ? apply_keyed(o, {changes.data(), changes.size()}) : apply_bag(o, {changes.data(), changes.size()});
     run.rows_changed += rows_written(o.target);
     close_target(o.target);

@@ -24,9 +24,9 @@ SPIPlanPtr prepare(const char *sql, int nargs, Oid *types) {
     return plan;
 }
 
-/// Executes under a snapshot newer than the locks. The result is in SPI_tuptable.
-void execute(SPIPlanPtr plan, Datum *values, const char *nulls) {
-    PushActiveSnapshot(GetLatestSnapshot());
+/// Executes under the snapshot, or (nullptr) one newer than the locks. The result is in SPI_tuptable.
+void execute(SPIPlanPtr plan, Datum *values, const char *nulls, Snapshot snapshot) {
+    PushActiveSnapshot(snapshot != nullptr ? snapshot : GetLatestSnapshot());
     const int outcome = SPI_execute_plan(plan, values, nulls, true, 0);
     PopActiveSnapshot();
     if (outcome != SPI_OK_SELECT)
@@ -105,7 +105,8 @@ void distribute(const NodeProgram &node, GroupTable &groups, const pg::Vector<in
 
 } // namespace
 
-bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_nulls, std::uint64_t wanted, Datum *values, bool *nulls) {
+bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_nulls, std::uint64_t wanted, Datum *values, bool *nulls,
+                Snapshot snapshot) {
     const int nkeys = node.node->nkeys();
     const MemoryContext context = CurrentMemoryContext;
     std::uint64_t null_keys = 0;
@@ -122,7 +123,7 @@ bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_
     for (const std::uint64_t part : {wanted & ~kWantKeys, wanted & kWantKeys}) {
         if (part == 0)
             continue;
-        execute(group_plan(node, null_keys, part, types), const_cast<Datum *>(keys), null_flags);
+        execute(group_plan(node, null_keys, part, types), const_cast<Datum *>(keys), null_flags, snapshot);
         if (SPI_processed == 0)
             return false;
         found = true;
@@ -138,7 +139,7 @@ bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_
     return found;
 }
 
-void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Group *> listed, std::uint64_t wanted) {
+void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Group *> listed, std::uint64_t wanted, Snapshot snapshot) {
     pg::InContext in(run.memory);
     connect_spi(run);
     const pg::Vector<int> calls = wanted_calls(node, wanted);
@@ -151,7 +152,7 @@ void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Grou
         }
         group->read_values = pg::create_array<Datum>(n);
         group->read_nulls = pg::create_array<bool>(n);
-        read_group(run, node, group->keys, group->nulls, wanted, group->read_values, group->read_nulls);
+        read_group(run, node, group->keys, group->nulls, wanted, group->read_values, group->read_nulls, snapshot);
     }
     if (!listed.empty() && with_keys.empty())
         return;
@@ -159,7 +160,7 @@ void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Grou
     Tuplestorestate *keys = listed.empty() ? nullptr : register_keys(node, {with_keys.data(), with_keys.size()});
     const char *sql = lower::groups_sql(*node.node, listed.empty() ? lower::Groups::all : lower::Groups::listed, {calls.data(), calls.size()});
     SPIPlanPtr plan = prepare(sql, 0, nullptr);
-    execute(plan, nullptr, nullptr);
+    execute(plan, nullptr, nullptr, snapshot);
     MemoryContextSwitchTo(context);
     distribute(node, groups, calls);
     SPI_freetuptable(SPI_tuptable);

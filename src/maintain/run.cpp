@@ -116,6 +116,25 @@ void record_run(const Run &run, instr_time start) {
 
 void record_rebuild(Oid view, instr_time start) { record_sample(view, {0, 0, milliseconds_since(start), 1, 0}); }
 
+/// Locks what the run will use, in an order in which nobody else waits: whoever rebuilds the view (REFRESH, TRUNCATE of
+/// a base table) has finished then, before the run's snapshot, and nobody begins to while state and view differ.
+void lock_relations(const Program &program) {
+    const auto &tables = program.query->tables;
+    for (const analysis::TableSource &table : tables)
+        if (tables.size() > 1) // the only one is locked by the statement itself
+            LockRelationOid(table.relid, AccessShareLock);
+    LockRelationOid(program.view, RowExclusiveLock);
+}
+
+/// The view's program, with its relations locked. nullptr: gone meanwhile, or why it is stale.
+Program *lock_program(Oid view, const char **why) {
+    Program *program = find_program(view, why);
+    if (program == nullptr)
+        return nullptr;
+    lock_relations(*program);
+    return find_program(view, why); // a new one, if the view was changed while we waited
+}
+
 void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
     pg::MaintenanceContext error_context(view);
     instr_time start;
@@ -123,9 +142,11 @@ void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
     if (measured)
         INSTR_TIME_SET_CURRENT(start);
     const char *why = nullptr;
-    Program *program = find_program(view, &why);
+    Program *program = lock_program(view, &why);
     if (program == nullptr) {
-        warn_stale(view, why);
+        catalog::Registration registration;
+        if (catalog::find_registration(view, &registration)) // else dropped or unregistered meanwhile
+            warn_stale(view, why);
         return;
     }
     if (is_unknown(*program, changes)) {

@@ -57,13 +57,15 @@ bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups);
 /// Applies a consolidated delta of view rows to the view. False: broken.
 bool apply_to_view(Run &run, ZSet &delta);
 
-/// Reads one group again: values of the wanted aggregates, keys first if asked. False: the group has no rows.
+/// Reads one group again: values of the wanted aggregates, keys first if asked. False: the group has no rows. The
+/// snapshot is the latest where none is given.
 bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *nulls, std::uint64_t wanted, Datum *values,
-                bool *value_nulls);
+                bool *value_nulls, Snapshot snapshot = nullptr);
 
 /// Reads many groups again and leaves what they hold in them (none of their rows: no values): the listed ones, or all
 /// there are where `listed` is empty. Groups with a NULL key are read one by one.
-void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Group *> listed, std::uint64_t wanted);
+void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Group *> listed, std::uint64_t wanted,
+                 Snapshot snapshot = nullptr);
 
 /// The node's row (keys, aggregate results) of a state.
 void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls, const Datum *state, const bool *state_nulls,

@@ -16,6 +16,9 @@ namespace {
 /// Up to so many groups of one change are read again one by one, more of them in one statement.
 constexpr size_t kReadOneByOne = 16;
 
+/// What this stage holds of the set of keys that no unique index guards.
+enum class KeyLocks : uint8 { none, fine, coarse };
+
 /// Working storage of one node's stage.
 struct Stage {
     Run &run;
@@ -30,6 +33,7 @@ struct Stage {
     ZSet *reported; // the node's own delta; nullptr when nothing is above
     pg::Vector<Group *> *put_off; // groups to be read again together; nullptr: each by itself
     std::uint64_t put_off_wanted;
+    KeyLocks key_locks = KeyLocks::none;
 };
 
 Datum numeric_zero() { return NumericGetDatum(int64_to_numeric(0)); }
@@ -144,15 +148,16 @@ std::uint64_t choose_keys(Stage &s, Group *group, bool stored, Datum *keys, bool
     return 0;
 }
 
-/// Reads the group again, by itself or (many at once) after all others. False: broken, or put off until then.
-bool reread(Stage &s, Group *group, std::uint64_t wanted, const Datum *keys, const bool *key_nulls, Datum *values, bool *nulls) {
+/// Reads the group again, by itself or (many at once) after all others. False: broken, or put off until then. Only groups
+/// whose rows are locked are put off: the others are inserted, and waited for, in their turn.
+bool reread(Stage &s, Group *group, bool stored, std::uint64_t wanted, const Datum *keys, const bool *key_nulls, Datum *values, bool *nulls) {
     const int n = s.node.node->nkeys() + s.node.naggs;
     if (group->read_values != nullptr && (wanted & kWantKeys) == 0) {
         std::copy(group->read_values, group->read_values + n, values);
         std::copy(group->read_nulls, group->read_nulls + n, nulls);
         return true;
     }
-    if (s.put_off != nullptr && (wanted & kWantKeys) == 0) {
+    if (s.put_off != nullptr && stored && (wanted & kWantKeys) == 0) {
         s.put_off->push_back(group);
         s.put_off_wanted |= wanted;
         return false;
@@ -186,7 +191,7 @@ bool compute_group(Stage &s, Group *group, bool stored, std::uint64_t wanted, Da
     auto *nulls = pg::create_array<bool>(static_cast<size_t>(nkeys + node.naggs));
     // A group without rows (an aggregate without GROUP BY) has nothing to read, and NULL for its extremes.
     std::fill(nulls, nulls + nkeys + node.naggs, true);
-    if (wanted != 0 && (rows > 0 || nkeys == 0) && !reread(s, group, wanted, keys, key_nulls, values, nulls))
+    if (wanted != 0 && (rows > 0 || nkeys == 0) && !reread(s, group, stored, wanted, keys, key_nulls, values, nulls))
         return false;
     for (int a = 0; a < node.naggs; a++)
         if (((wanted >> a) & 1) && is_read_again_kind(node.specs[a].kind))
@@ -213,6 +218,37 @@ void report(Stage &s, bool had, bool has) {
         s.reported->add(s.new_row, s.new_row_nulls, 1);
 }
 
+std::uint32_t key_operator(const Stage &s) { return static_cast<std::uint32_t>(s.node.number) + 1; }
+
+/// How many keys are new decides how they are locked, and the lock on the set of keys comes before any row's.
+void lock_new_keys(Stage &s, std::span<Group *> groups) {
+    if (s.node.identity.kind != IdentityKind::key_hash || groups.size() == 1) // a single one: before its own row
+        return;
+    size_t missing = 0;
+    for (const Group *group : groups)
+        if (group->rows > 0 && !must_be_coarse(missing) && !is_there(s.target, group->keys, group->nulls, s.found))
+            missing++;
+    if (missing == 0)
+        return;
+    s.key_locks = must_be_coarse(missing) ? KeyLocks::coarse : KeyLocks::fine;
+    s.run.waited |= lock_key_set(s.run.program->view, key_operator(s), s.key_locks == KeyLocks::coarse);
+}
+
+/// The row of a group, locked. A key that no unique index guards and that is not there is locked, and looked for again.
+bool find_group(Stage &s, const Group *group) {
+    if (find_and_lock(s.target, group->keys, group->nulls, s.found))
+        return true;
+    if (s.node.identity.kind != IdentityKind::key_hash || group->rows <= 0 || s.key_locks == KeyLocks::coarse)
+        return false;
+    const Oid view = s.run.program->view;
+    if (s.key_locks == KeyLocks::none) { // it was there a moment ago
+        s.run.waited |= lock_key_set(view, key_operator(s), false);
+        s.key_locks = KeyLocks::fine;
+    }
+    s.run.waited |= lock_key(view, key_operator(s), identity_hash(s.target, group->keys, group->nulls));
+    return find_and_lock(s.target, group->keys, group->nulls, s.found);
+}
+
 /// Finds, locks, recomputes from the locked row, writes. False: broken.
 bool apply_group(Stage &s, Group *group) {
     pg::InContext in(s.scratch);
@@ -220,7 +256,9 @@ bool apply_group(Stage &s, Group *group) {
     const size_t nkeys = static_cast<size_t>(node.node->nkeys());
     while (true) {
         MemoryContextReset(s.scratch);
-        const bool stored = find_and_lock(s.target, group->keys, group->nulls, s.found);
+        const bool stored = find_group(s, group);
+        if (stored && s.put_off != nullptr)
+            group->read_values = nullptr; // read before its row was there
         const std::uint64_t unknown = stored ? load_state(s, s.old_state, s.old_state_nulls) : 0;
         const GroupFate fate = delta::group_fate(stored, stored ? DatumGetInt64(s.old_state[0]) : 0, group->rows, node.node->scalar);
         if (fate == GroupFate::none)
@@ -253,16 +291,18 @@ bool apply_group(Stage &s, Group *group) {
     }
 }
 
-/// Keys that no unique index guards are inserted under their key locks, taken together and before the second look.
-void lock_new_keys(Stage &s, std::span<Group *> groups) {
-    if (s.node.identity.kind != IdentityKind::key_hash)
-        return;
-    pg::Vector<uint64> hashes;
-    for (Group *group : groups)
-        if (group->rows > 0 && !find_and_lock(s.target, group->keys, group->nulls, s.found))
-            hashes.push_back(identity_hash(s.target, group->keys, group->nulls));
-    if (!hashes.empty())
-        s.run.waited |= lock_keys(s.run.program->view, static_cast<uint32>(s.node.number) + 1, {hashes.data(), hashes.size()});
+/// Many new groups are read in one statement before any lock. Under the snapshot that does not show their rows they
+/// consist of this transaction's own changes, as they do when the row is inserted, unless it is there by then.
+void read_new_groups(Stage &s, GroupTable &groups, std::span<Group *> ordered) {
+    std::uint64_t wanted = 0;
+    for (int a = 0; a < s.node.naggs; a++)
+        wanted |= is_read_again_kind(s.node.specs[a].kind) ? std::uint64_t{1} << a : 0;
+    pg::Vector<Group *> missing;
+    for (Group *group : ordered)
+        if (group->rows > 0 && !is_there(s.target, group->keys, group->nulls, s.found))
+            missing.push_back(group);
+    if (!missing.empty())
+        read_groups(s.run, s.node, groups, {missing.data(), missing.size()}, wanted, lookup_snapshot(s.target));
 }
 
 bool apply_all(Stage &s, std::span<Group *> groups) {
@@ -320,6 +360,8 @@ bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups) {
     pg::Vector<Group *> put_off;
     if (node.consolidates && ordered.size() > kReadOneByOne)
         s.put_off = &put_off;
+    if (node.reads_again && s.put_off != nullptr)
+        read_new_groups(s, groups, ordered);
     bool fine = apply_all(s, ordered);
     if (fine && !put_off.empty()) {
         // Their rows are locked by now: what is read here is what they hold.

@@ -52,6 +52,12 @@ uint64 identity_hash(Target *target, const Datum *key, const bool *nulls);
 /// updated since, or is absent now while the transaction's snapshot still sees one.
 bool find_and_lock(Target *target, const Datum *key, const bool *nulls, TupleTableSlot *out);
 
+/// Whether a committed row of `key` is there, without locking anything: a hint, true or false only by luck a moment later.
+bool is_there(Target *target, const Datum *key, const bool *nulls, TupleTableSlot *scratch);
+
+/// The snapshot of is_there: the same for all calls of one command that no other call on the target comes between.
+Snapshot lookup_snapshot(Target *target);
+
 /// Inserts a row whose key was not found. False: somebody inserted the key meanwhile (its transaction has ended now),
 /// nothing was written, look again.
 /// (key_hash: the caller holds the key lock and looked again after taking it, and the answer is always true;

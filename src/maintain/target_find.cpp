@@ -190,6 +190,12 @@ bool matches(Target *target, const Datum *key, const bool *nulls, TupleTableSlot
     return true;
 }
 
+bool is_there(Target *target, const Datum *key, const bool *nulls, TupleTableSlot *scratch) {
+    const bool found = find_visible(target, key, nulls, lookup_snapshot(target), scratch);
+    ExecClearTuple(scratch);
+    return found;
+}
+
 bool find_and_lock(Target *target, const Datum *key, const bool *nulls, TupleTableSlot *out) {
     for (;;) {
         CHECK_FOR_INTERRUPTS();

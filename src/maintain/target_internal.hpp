@@ -26,8 +26,7 @@ public:
     Snapshot snapshot;
 };
 
-/// Latest snapshot for lookups; take_new_snapshot after a miss or a conflict.
-Snapshot lookup_snapshot(Target *target);
+/// In place of lookup_snapshot after a miss or a conflict.
 Snapshot take_new_snapshot(Target *target);
 void drop_snapshot(Target *target);
 
