@@ -57,18 +57,13 @@ bool changed(const Run &run, const BlockProgram &block, int input) {
 /// Whether the change of `input`, joined with everything but `other`, is not empty: else no pair of theirs can arise.
 bool reaches(Run &run, BlockProgram &block, int input, int other) {
     connect_spi(run);
-    const char *sql = lower::probe_sql(*block.block, input, other);
-    SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
-    if (plan == nullptr)
-        elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+    SPIPlanPtr plan = term_plan(run, block, algebra::only(input), other);
     PushActiveSnapshot(GetLatestSnapshot());
     const int outcome = SPI_execute_plan(plan, nullptr, nullptr, true, 1);
     PopActiveSnapshot();
     if (outcome != SPI_OK_SELECT)
         elog(ERROR, "could not probe a join: %s", SPI_result_code_string(outcome));
-    const bool any = SPI_processed > 0;
-    SPI_freeplan(plan);
-    return any;
+    return SPI_processed > 0;
 }
 
 void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &pair) {

@@ -7,9 +7,10 @@
 
 namespace upkeep::maintain {
 
-/// A prepared statement of one term for one size class of the change.
+/// A prepared statement of one term, or of a probe of a change, for one size class of the change.
 struct TermPlan {
     algebra::InputSet changed;
+    int without; // of a probe: the input that is left out; of a term: -1
     int size_class;
     SPIPlanPtr plan;
 };

@@ -48,6 +48,10 @@ void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &sink);
 /// Whether any input of a flow has changed.
 bool flow_changed(const Run &run, const pg::Vector<BlockProgram> &blocks);
 
+/// The kept plan of a term, or (`without` >= 0) of the probe of the one changed input without that one, for a change of
+/// this size. SPI is connected.
+SPIPlanPtr term_plan(Run &run, BlockProgram &block, algebra::InputSet changed, int without);
+
 /// Takes the lock tags of every join pair that this change touches, in order.
 void lock_joins(Run &run);
 

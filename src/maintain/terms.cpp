@@ -61,31 +61,9 @@ TermReceiver make_receiver(BlockProgram &block, Evaluator *evaluator, RowSink *s
     return r;
 }
 
-/// A plan made for one row must not serve a million: the classes are 1–8, –256, –16384 and more rows.
-int size_class(int64 rows) { return rows <= 8 ? 0 : rows <= 256 ? 1 : rows <= 16384 ? 2 : 3; }
-
-SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed) {
-    int64 rows = 0;
-    for (size_t i = 0; i < block.block->inputs.size(); i++)
-        if (algebra::has(changed, static_cast<int>(i)))
-            rows = std::max(rows, run.tables[block.block->inputs[i].source].rows);
-    const int wanted = size_class(rows);
-    for (const TermPlan &p : block.plans)
-        if (p.changed == changed && p.size_class == wanted)
-            return p.plan;
-    pg::InContext in(run.memory);
-    const char *sql = lower::term_sql(*block.block, changed, block.wide);
-    SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
-    if (plan == nullptr)
-        elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
-    SPI_keepplan(plan);
-    block.plans.push_back({changed, wanted, plan});
-    return plan;
-}
-
 void run_term(Run &run, BlockProgram &block, InputSet changed, int64 sign, Evaluator *evaluator, RowSink &sink) {
     connect_spi(run);
-    SPIPlanPtr plan = term_plan(run, block, changed);
+    SPIPlanPtr plan = term_plan(run, block, changed, -1);
     TermReceiver receiver = make_receiver(block, evaluator, &sink, algebra::size(changed), sign);
     SPIExecuteOptions options{};
     options.read_only = true;
@@ -175,6 +153,29 @@ void pour(ZSet &from, RowSink &to, int64 sign) {
 }
 
 } // namespace
+
+/// A plan made for one row must not serve a million: the classes are 1–8, –256, –16384 and more rows.
+static int size_class(int64 rows) { return rows <= 8 ? 0 : rows <= 256 ? 1 : rows <= 16384 ? 2 : 3; }
+
+SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, int without) {
+    int64 rows = 0;
+    for (size_t i = 0; i < block.block->inputs.size(); i++)
+        if (algebra::has(changed, static_cast<int>(i)))
+            rows = std::max(rows, run.tables[block.block->inputs[i].source].rows);
+    const int wanted = size_class(rows);
+    for (const TermPlan &p : block.plans)
+        if (p.changed == changed && p.without == without && p.size_class == wanted)
+            return p.plan;
+    pg::InContext in(run.memory);
+    const char *sql = without < 0 ? lower::term_sql(*block.block, changed, block.wide)
+                                  : lower::probe_sql(*block.block, std::countr_zero(changed), without);
+    SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
+    if (plan == nullptr)
+        elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+    SPI_keepplan(plan);
+    block.plans.push_back({changed, without, wanted, plan});
+    return plan;
+}
 
 bool flow_changed(const Run &run, const pg::Vector<BlockProgram> &blocks) {
     for (const BlockProgram &b : blocks)
