@@ -1,5 +1,6 @@
 // FROM and WHERE: base tables, views, subqueries, CTEs, functions, VALUES and inner joins, flattened into arms.
 #include "analysis/flatten.hpp"
+#include "catalog/registration.hpp"
 #include "pg/names.hpp"
 
 extern "C" {
@@ -148,6 +149,10 @@ bool Analyser::check_table(Oid relid, const RangeTblEntry *rte) {
     if (relid < FirstNormalObjectId)
         return refuse("system-catalog", what("system catalog"), "Changes of system catalogs cannot be captured.",
                       "Use a table of your own.");
+    if (catalog::is_subscribed(relid))
+        return refuse("subscription-table", what("table"),
+                      "A logical replication subscription feeds it, whose changes fire no statement triggers.",
+                      "Register the materialized view with mode => 'manual'.");
     if (find_inheritance_children(relid, AccessShareLock) != NIL || has_superclass(relid))
         return not_yet(psprintf("table %s, which takes part in inheritance", name));
     if (check_enable_rls(relid, owner_, true) == RLS_ENABLED)

@@ -122,14 +122,17 @@ void explain_blocks(Output &out, const pg::Vector<maintain::BlockProgram> &block
 void explain_node(Output &out, const maintain::NodeProgram &node) {
     explain_blocks(out, node.blocks);
     const char *trigger = psprintf("change of the input of step %d", out.step + 1);
-    pg::Vector<int> again;
+    put_step(out, trigger, node.naggs == 0 ? "distinct" : "group", "incremental", nullptr, nullptr);
+    pg::Vector<int> always, extremes;
     for (int a = 0; a < node.naggs; a++)
         if (maintain::is_read_again_kind(node.specs[a].kind))
-            again.push_back(a);
-    put_step(out, trigger, node.naggs == 0 ? "distinct" : "group", "incremental", nullptr, nullptr);
-    if (!again.empty())
+            (node.specs[a].kind == maintain::AggKind::recompute ? always : extremes).push_back(a);
+    if (!always.empty())
+        put_step(out, "any change of a group", "group", "scoped",
+                 lower::group_sql(*node.node, 0, {always.data(), always.size()}), wanted_by_group(*node.node));
+    if (!extremes.empty())
         put_step(out, "the shown minimum or maximum of a group leaves it", "group", "scoped",
-                 lower::group_sql(*node.node, 0, {again.data(), again.size()}), wanted_by_group(*node.node));
+                 lower::group_sql(*node.node, 0, {extremes.data(), extremes.size()}), wanted_by_group(*node.node));
     if (node.ambiguous_keys)
         put_step(out, "the shown form of a key leaves its group", "group", "scoped",
                  lower::representative_sql(*node.node, 0), wanted_by_group(*node.node));

@@ -3,6 +3,7 @@
 #include "catalog/registration.hpp"
 
 extern "C" {
+#include "catalog/pg_subscription_rel.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_constraint.h"
@@ -254,14 +255,26 @@ const char *table(Oid relid) {
                      appendStringInfo(&description, "|parent %u",
                                       reinterpret_cast<Form_pg_inherits>(GETSTRUCT(parent))->inhparent);
                  });
-    const char *found = psprintf("%c%c%c%c%c %s", form->relkind, form->relpersistence, form->relispartition ? 'p' : '-',
+    const char *found = psprintf("%c%c%c%c%c%s %s", form->relkind, form->relpersistence, form->relispartition ? 'p' : '-',
                                  form->relrowsecurity ? 'r' : '-', form->relforcerowsecurity ? 'f' : '-',
+                                 is_subscribed(form->oid) ? "s" : "",
                                  description.len > 0 ? digest(description) : "");
     ReleaseSysCache(tuple);
     return found;
 }
 
 } // namespace
+
+bool is_subscribed(Oid relid) {
+    Relation subscriptions = table_open(SubscriptionRelRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_subscription_rel_srrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+    SysScanDesc scan = systable_beginscan(subscriptions, SubscriptionRelSrrelidSrsubidIndexId, true, nullptr, 1, &key);
+    const bool found = HeapTupleIsValid(systable_getnext(scan));
+    systable_endscan(scan);
+    table_close(subscriptions, AccessShareLock);
+    return found;
+}
 
 const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 subid) {
     const std::string_view name = kind;

@@ -59,6 +59,8 @@ void set_settings(Oid view, const Setting *settings, int n);
 /// (pg_constraint), function (pg_proc), enum (pg_type), view and table (pg_class). Raises for an unknown kind.
 const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 subid);
 pg::Vector<Fact> facts(Oid view); // as stored
+/// True if a logical replication subscription feeds the table: its apply worker fires no statement triggers.
+bool is_subscribed(Oid relid);
 
 /// Marks a view stale with a reason (WARNING is the caller's). Written with heap access, legal in any trigger.
 /// Nothing is written for a view that is stale already (the first reason stays) or not active.
