@@ -114,7 +114,7 @@ void explain_blocks(Output &out, const pg::Vector<maintain::BlockProgram> &block
                 put_step(out, table, "scan", "incremental", nullptr, nullptr);
             else
                 put_step(out, table, b.block->inputs.size() > 1 ? "join" : "scan", "incremental",
-                         lower::term_sql(*b.block, algebra::only(static_cast<int>(i)), b.wide),
+                         lower::term_sql(*b.block, algebra::only(static_cast<int>(i)), algebra::only(static_cast<int>(i)), b.wide),
                          wanted_by_join(*b.block, static_cast<int>(i)));
         }
 }

@@ -30,8 +30,9 @@ template <typename Visit> void join_terms(InputSet changed, Visit visit) {
 /// terms are added up: what can fail must not be evaluated on them.
 bool has_phantoms(InputSet changed);
 
-/// Whether a conjunct may be evaluated inside the term of a block with these changed inputs: always when there are no
-/// phantoms; else only if it cannot fail, or reads a single input (whose rows are all real).
+/// Whether a conjunct may be evaluated inside the terms of a block, all of whose changed inputs are given (not those of
+/// one term alone: ΔA ⋈ B holds phantoms as soon as B has changed too): always when there are no phantoms; else only if
+/// it cannot fail, or reads a single input (whose rows are all real).
 bool evaluates_in_term(const algebra::Qual &qual, InputSet changed);
 
 /// A pair of source occurrences of one block that concurrent writers can change from both sides.

@@ -76,10 +76,10 @@ Query *block_query(const Block &block, algebra::InputSet changed) {
     return q;
 }
 
-void add_quals(Query *q, const Block &block, algebra::InputSet changed) {
+void add_quals(Query *q, const Block &block, algebra::InputSet all_changed) {
     List *quals = NIL;
     for (int i = 0; i < list_length(block.quals); i++)
-        if (delta::evaluates_in_term(block.qual_shapes[i], changed))
+        if (delta::evaluates_in_term(block.qual_shapes[i], all_changed))
             quals = lappend(quals, copyObjectImpl(list_nth(block.quals, i)));
     if (quals != NIL)
         q->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(quals));

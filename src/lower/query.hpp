@@ -18,8 +18,8 @@ RangeTblEntry *tuplestore_entry(const char *name, Alias *alias, List *columns);
 /// SELECT over the block's inputs, the changed ones read from their deltas; no targets yet.
 Query *block_query(const analysis::Block &block, algebra::InputSet changed);
 
-/// The conjuncts that evaluate in this term.
-void add_quals(Query *q, const analysis::Block &block, algebra::InputSet changed);
+/// The conjuncts that evaluate in the terms of a run in which these inputs have changed.
+void add_quals(Query *q, const analysis::Block &block, algebra::InputSet all_changed);
 
 /// Adds an output column, named c1, c2, …
 void add_target(Query *q, Expr *e);

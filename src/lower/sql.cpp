@@ -56,9 +56,9 @@ TupleDesc delta_descriptor(Oid relid) {
     return desc;
 }
 
-const char *term_sql(const Block &block, algebra::InputSet changed, const pg::Vector<WideColumn> &wide) {
+const char *term_sql(const Block &block, algebra::InputSet changed, algebra::InputSet all_changed, const pg::Vector<WideColumn> &wide) {
     Query *q = block_query(block, changed);
-    add_quals(q, block, changed);
+    add_quals(q, block, all_changed);
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
         if (algebra::has(changed, i))
             add_target(q, reinterpret_cast<Expr *>(makeVar(i + 1, weight_column(block.rtes[i]), INT8OID, -1, InvalidOid, 0)));

@@ -25,8 +25,10 @@ const char *delta_name(int table);
 TupleDesc delta_descriptor(Oid relid);
 
 /// One term of a block's delta (changed = 0: the block over new states alone): the weights of the changed inputs in
-/// ascending order of input (bigint), then the wide row. Only conjuncts that evaluate in the term are in it.
-const char *term_sql(const analysis::Block &block, algebra::InputSet changed, const pg::Vector<WideColumn> &wide);
+/// ascending order of input (bigint), then the wide row. Only conjuncts that evaluate in the terms of a run in which
+/// `all_changed` inputs have changed are in it.
+const char *term_sql(const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
+                     const pg::Vector<WideColumn> &wide);
 
 /// `SELECT 1` over the changed rows of `input` joined with every other input but `without` (and the functions that read
 /// it), by the conjuncts that neither read `without` nor can fail.

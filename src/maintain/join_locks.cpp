@@ -57,7 +57,7 @@ bool changed(const Run &run, const BlockProgram &block, int input) {
 /// Whether the change of `input`, joined with everything but `other`, is not empty: else no pair of theirs can arise.
 bool reaches(Run &run, BlockProgram &block, int input, int other) {
     connect_spi(run);
-    SPIPlanPtr plan = term_plan(run, block, algebra::only(input), other);
+    SPIPlanPtr plan = term_plan(run, block, algebra::only(input), algebra::only(input), other);
     PushActiveSnapshot(GetLatestSnapshot());
     const int outcome = SPI_execute_plan(plan, nullptr, nullptr, true, 1);
     PopActiveSnapshot();

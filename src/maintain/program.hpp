@@ -10,6 +10,7 @@ namespace upkeep::maintain {
 /// A prepared statement of one term, or of a probe of a change, for one size class of the change.
 struct TermPlan {
     algebra::InputSet changed;
+    bool phantoms; // conjuncts that can fail are left out: more than one input changed
     int without; // of a probe: the input that is left out; of a term: -1
     int size_class;
     SPIPlanPtr plan;

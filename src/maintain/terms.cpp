@@ -61,9 +61,9 @@ TermReceiver make_receiver(BlockProgram &block, Evaluator *evaluator, RowSink *s
     return r;
 }
 
-void run_term(Run &run, BlockProgram &block, InputSet changed, int64 sign, Evaluator *evaluator, RowSink &sink) {
+void run_term(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, int64 sign, Evaluator *evaluator, RowSink &sink) {
     connect_spi(run);
-    SPIPlanPtr plan = term_plan(run, block, changed, -1);
+    SPIPlanPtr plan = term_plan(run, block, changed, all_changed);
     TermReceiver receiver = make_receiver(block, evaluator, &sink, algebra::size(changed), sign);
     SPIExecuteOptions options{};
     options.read_only = true;
@@ -129,12 +129,12 @@ void block_delta(Run &run, BlockProgram &block, RowSink &sink) {
         return;
     }
     if (!delta::has_phantoms(changed)) {
-        run_term(run, block, changed, 1, block.wide_outputs, sink);
+        run_term(run, block, changed, changed, 1, block.wide_outputs, sink);
         return;
     }
     // Phantom pairs cancel only once all terms are added up: nothing that can fail is evaluated before.
     ZSet wide(block.wide_ops, run.memory);
-    delta::join_terms(changed, [&](const delta::Term &term) { run_term(run, block, term.changed, term.sign, nullptr, wide); });
+    delta::join_terms(changed, [&](const delta::Term &term) { run_term(run, block, term.changed, changed, term.sign, nullptr, wide); });
     evaluate_rows(wide, block.wide_desc, *block.wide_all, sink);
 }
 
@@ -157,23 +157,24 @@ void pour(ZSet &from, RowSink &to, int64 sign) {
 /// A plan made for one row must not serve a million: the classes are 1–8, –256, –16384 and more rows.
 static int size_class(int64 rows) { return rows <= 8 ? 0 : rows <= 256 ? 1 : rows <= 16384 ? 2 : 3; }
 
-SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, int without) {
+SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, int without) {
     int64 rows = 0;
     for (size_t i = 0; i < block.block->inputs.size(); i++)
         if (algebra::has(changed, static_cast<int>(i)))
             rows = std::max(rows, run.tables[block.block->inputs[i].source].rows);
     const int wanted = size_class(rows);
+    const bool phantoms = delta::has_phantoms(all_changed);
     for (const TermPlan &p : block.plans)
-        if (p.changed == changed && p.without == without && p.size_class == wanted)
+        if (p.changed == changed && p.phantoms == phantoms && p.without == without && p.size_class == wanted)
             return p.plan;
     pg::InContext in(run.memory);
-    const char *sql = without < 0 ? lower::term_sql(*block.block, changed, block.wide)
+    const char *sql = without < 0 ? lower::term_sql(*block.block, changed, all_changed, block.wide)
                                   : lower::probe_sql(*block.block, std::countr_zero(changed), without);
     SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
     if (plan == nullptr)
         elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
-    block.plans.push_back({changed, without, wanted, plan});
+    block.plans.push_back({changed, phantoms, without, wanted, plan});
     return plan;
 }
 
@@ -213,7 +214,7 @@ void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &sink) {
         if (b.direct && b.block->inputs[0].kind == InputKind::node)
             node_rows(run, b, sink);
         else
-            run_term(run, b, 0, 1, b.wide_outputs, sink);
+            run_term(run, b, 0, 0, 1, b.wide_outputs, sink);
     }
 }
 
