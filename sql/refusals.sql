@@ -7,7 +7,7 @@ CREATE TABLE u (id int, a int);
 CREATE TYPE pair AS (x int, y int);
 CREATE FUNCTION roll() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';
 CREATE FUNCTION lookup(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT a FROM refusing.u WHERE id = $1';
-CREATE AGGREGATE product(numeric) (sfunc = numeric_mul, stype = numeric);
+CREATE AGGREGATE product(float8) (sfunc = float8mul, stype = float8);
 CREATE TABLE parent (id int) PARTITION BY RANGE (id);
 CREATE TABLE child (x int);
 CREATE TABLE heir () INHERITS (child);
@@ -61,9 +61,11 @@ INSERT INTO refused (query) VALUES
     ('SELECT id FROM t WHERE at < CURRENT_DATE'),
     ('SELECT id, CURRENT_USER FROM t'),
     ('SELECT b::date FROM t'),
-    ('SELECT percentile_cont(a / 10.0) WITHIN GROUP (ORDER BY id) FROM t GROUP BY a'),
-    ('SELECT string_agg(x, '','') FROM (SELECT DISTINCT b FROM t) d(x)'),
     ('SELECT corr(a, id) FROM t'),
+    ('SELECT avg(DISTINCT n::float8) FROM t'),
+    ('SELECT refusing.product(n::float8) FROM t'),
+    ('SELECT string_agg(b, '','') FROM (SELECT DISTINCT a, b FROM t) d'),
+    ('SELECT percentile_cont(0.1 * a) WITHIN GROUP (ORDER BY n) FROM t GROUP BY a'),
     ('SELECT max(n) FROM (SELECT a, sum(n) AS n FROM t GROUP BY a) g'),
     ('SELECT n, count(*) FROM (SELECT a, sum(n) AS n FROM t GROUP BY a) g GROUP BY n'),
     ('SELECT g.n, u.id FROM (SELECT a, count(*) AS n FROM t GROUP BY a) g JOIN u ON u.a = g.a'),
@@ -79,6 +81,7 @@ SELECT r.query, count(*) FROM refused r, upkeep.explain(r.query) e GROUP BY r.qu
 
 -- Joins that are too wide.
 SELECT code, what FROM upkeep.explain((SELECT 'SELECT count(*) FROM t, ' || string_agg('generate_series(1, 1) g' || i, ', ') FROM generate_series(1, 60) i));
+SELECT code, what FROM upkeep.explain((SELECT 'SELECT ' || string_agg('sum(id + ' || i || ')', ', ') || ' FROM t' FROM generate_series(1, 61) i));
 SELECT code, what FROM upkeep.explain((SELECT 'SELECT a.id FROM ' || string_agg(format('(SELECT id FROM t UNION ALL SELECT id FROM u UNION ALL SELECT a FROM t UNION ALL SELECT a FROM u UNION ALL SELECT 1) %I', n), ', ') FROM unnest('{a,b,c}'::text[]) n));
 
 -- Rights and row-level security are those of the owner.
@@ -93,7 +96,7 @@ RESET ROLE;
 -- register() says the same, and leaves nothing behind.
 CREATE MATERIALIZED VIEW limited AS SELECT id FROM t ORDER BY id LIMIT 1;
 CREATE MATERIALIZED VIEW timed AS SELECT id FROM t WHERE at > now();
-CREATE MATERIALIZED VIEW listed AS SELECT a, row_number() OVER (ORDER BY a) FROM t;
+CREATE MATERIALIZED VIEW listed AS SELECT b, corr(a, id) FROM t GROUP BY b;
 CREATE VIEW ordinary AS SELECT id FROM t;
 SELECT upkeep.register('limited');
 SELECT upkeep.register('timed');
