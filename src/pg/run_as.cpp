@@ -6,6 +6,8 @@ RunAs::RunAs(Oid user, Path path, int context) {
     GetUserIdAndSecContext(&saved_user_, &saved_context_);
     SetUserIdAndSecContext(user, saved_context_ | context);
     if (path == Path::fixed) {
+        // Even if nothing has to be set: what the owner's functions set must not outlast them.
+        begin_settings();
         set_setting("search_path", "pg_catalog, pg_temp");
         set_setting("row_security", "on");
     }
