@@ -52,7 +52,7 @@ void follow_change(const catalog::Registration &registration, const char *what) 
     } else {
         ereport(DEBUG1, (errmsg_internal("rebuilding materialized view \"%s\"", get_rel_name(registration.view)),
                          errdetail_internal("%s", what)));
-        try_activate(registration.view);
+        try_activate(registration.view, Rebuild::everything);
     }
 }
 
@@ -78,16 +78,34 @@ void suspend(Oid view, const char *why, const char *hint) {
                       errdetail("%s", why), errhint("%s", hint ? hint : kRegisterAgain)));
 }
 
-bool try_activate(Oid view) {
+// A view in force needs its rows and its state only. Activating it would wait for the writers of its base tables, who wait
+// for the view that REFRESH has locked.
+static bool is_in_force(const catalog::Registration &registration) {
+    if (!registration.active || registration.state != catalog::State::active || registration.identity_lost ||
+        registration.mode != catalog::Mode::immediate) {
+        return false;
+    }
+    for (const Oid source : catalog::sources(registration.view)) {
+        if (!capture::has_triggers(source)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool try_activate(Oid view, Rebuild scope) {
     const pg::Refusal *refusal = nullptr;
     const ErrorData *error = pg::in_subtransaction([&] {
         const catalog::OwnDdl own;
         catalog::Registration registration;
         // In manual mode no query is refused.
-        if (!catalog::find_registration(view, &registration) || registration.mode != catalog::Mode::manual) {
+        const bool known = catalog::find_registration(view, &registration);
+        if (!known || registration.mode != catalog::Mode::manual) {
             maintain::layout_still_fits(view, &refusal);
         }
-        if (!refusal) {
+        if (!refusal && known && scope == Rebuild::rows && is_in_force(registration)) {
+            maintain::rebuild(view);
+        } else if (!refusal) {
             maintain::activate(view);
         }
     });
@@ -112,7 +130,7 @@ void follow_refresh(const RefreshMatViewStmt *statement) {
                         errdetail("The view is registered with upkeep, which maintains it when that statement ends.")));
     }
     if (!statement->skipData) {
-        try_activate(view);
+        try_activate(view, Rebuild::rows);
     } else if (registration.active) {
         registration.state = catalog::State::stale;
         registration.why = "The view was refreshed WITH NO DATA.";

@@ -4,7 +4,8 @@
 
 namespace upkeep::api {
 
-/// After REFRESH MATERIALIZED VIEW, under its lock: a registered view is activated again, or suspended (WITH NO DATA).
+/// After REFRESH MATERIALIZED VIEW, under its lock: a registered view is rebuilt, activated again if it was not in force, or
+/// suspended (WITH NO DATA).
 /// Raises object_in_use if a statement on a base table is open.
 void follow_refresh(const RefreshMatViewStmt *statement);
 
@@ -12,8 +13,11 @@ void follow_refresh(const RefreshMatViewStmt *statement);
 /// and rebuilt, or marked stale with a warning: a legal command never fails for it.
 void follow_definition_changes();
 
+/// What is made anew: the contents of a view and its state, or triggers, indexes and records as well.
+enum class Rebuild : uint8 { rows, everything };
+
 /// Activates a view; where that is not possible, suspends it with a warning. Returns whether it is active.
-bool try_activate(Oid view);
+bool try_activate(Oid view, Rebuild scope);
 
 /// Marks a view stale whatever its state was, and warns. `hint` may be nullptr.
 void suspend(Oid view, const char *why, const char *hint);

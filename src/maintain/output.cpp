@@ -141,8 +141,8 @@ bool apply_to_view(Run &run, ZSet &delta) {
         }
     // In the order of the hashes, the same for every writer; equal keys next to each other.
     std::sort(changes.begin(), changes.end(), [](const Change &a, const Change &b) { return a.hash < b.hash; });
-    // No key locks, even where no unique index guards the keys: a key of this view is a primary key of each base table,
-    // guarded there and by the tags of the join, or the key of a group, whose row of the state is locked by now.
+    // No key locks, even where no unique index guards the keys: a key of this view is made of primary keys, guarded by
+    // their indexes and by the tags of the join, or the key of a group, whose row of the state is locked by now.
     const bool fine = program.keyed ? apply_keyed(o, {changes.data(), changes.size()}) : apply_bag(o, {changes.data(), changes.size()});
     run.rows_changed += rows_written(o.target);
     close_target(o.target);

@@ -157,7 +157,8 @@ bool bind_design(Design *design, const char **why) {
 Program *find_program(Oid view, const char **why) {
     CacheEntry *entry = find_entry(view, HASH_ENTER);
     const uint64 generation = catalog::registration_generation();
-    if (entry->valid && entry->generation == generation)
+    // Valid without a program: compiling it ended in an error, perhaps of a lock that it waited for.
+    if (entry->valid && entry->program != nullptr && entry->generation == generation)
         return entry->program;
     drop_program(entry);
     catalog::Registration registration;
