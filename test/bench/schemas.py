@@ -11,14 +11,14 @@ def aggregate_table(value_type, rows):
     return f"""
 CREATE TABLE t (id bigint PRIMARY KEY, grp integer NOT NULL, val {value_type} NOT NULL);
 CREATE SEQUENCE t_id;
-INSERT INTO t SELECT i, i % {GROUPS}, (i * 7919 % 100000)::numeric / 100 FROM generate_series(1, {rows}) i;
+INSERT INTO t SELECT i, i % {GROUPS}, (i * 7919 % 100000)::numeric / 100 FROM generate_series(1::bigint, {rows}) i;
 SELECT setval('t_id', {rows});
 ALTER TABLE t ALTER id SET DEFAULT nextval('t_id');
 -- One row and one transaction at a time, asynchronously committed.
 CREATE PROCEDURE insert_singly(n integer) LANGUAGE plpgsql AS $$
 BEGIN
     FOR i IN 1..n LOOP
-        INSERT INTO t (grp, val) VALUES (i * 7919 % {GROUPS}, i % 1000);
+        INSERT INTO t (grp, val) VALUES (i::bigint * 7919 % {GROUPS}, i % 1000);
         COMMIT;
     END LOOP;
 END $$;
@@ -78,7 +78,7 @@ CREATE SEQUENCE orders_id;
 INSERT INTO customers SELECT i, 'customer ' || i, i % 20 FROM generate_series(1, {customers(facts)}) i;
 INSERT INTO products SELECT i, i % 25, i + 0.99 FROM generate_series(1, {PRODUCTS}) i;
 INSERT INTO orders SELECT i, i * 7919 % {customers(facts)} + 1, i * 6607 % {PRODUCTS} + 1, i % 9 + 1
-    FROM generate_series(1, {facts}) i;
+    FROM generate_series(1::bigint, {facts}) i;
 SELECT setval('orders_id', {facts});
 ALTER TABLE orders ALTER id SET DEFAULT nextval('orders_id');
 CREATE INDEX ON orders (customer_id);
