@@ -67,9 +67,13 @@ bool apply_bag(Output &o, std::span<Change> changes) {
     return true;
 }
 
+/// Whether a row to insert has to be looked for: where no unique index would tell, and where finding nothing is not
+/// enough (40001 for a row that only the transaction's own snapshot shows).
+bool must_look(const Output &o) { return o.identity.kind == IdentityKind::key_hash || IsolationUsesXactSnapshot(); }
+
 bool insert_keyed(Output &o, const ZSet::Row *row) {
     load_key(o, row);
-    if (find_and_lock(o.target, o.key, o.key_nulls, o.found))
+    if (must_look(o) && find_and_lock(o.target, o.key, o.key_nulls, o.found))
         return broken(o.run, "a row to insert is there already");
     fill(o.fresh, row);
     if (!insert_absent(o.target, o.fresh))
