@@ -1,4 +1,5 @@
 #include "pg/row_hash.hpp"
+#include "pg/nested_image.hpp"
 
 extern "C" {
 #include "access/nbtree.h"
@@ -93,6 +94,7 @@ ColumnOps prepare_column_ops(Oid type, Oid collation, Oid equality) {
     ops.type = type;
     ops.collation = collation;
     get_typlenbyvalalign(type, &ops.len, &ops.byval, &ops.align);
+    ops.holds_rows = ops.len == -1 && holds_rows(type);
 
     // The type cache knows which arrays, records and ranges have elements that can be compared and hashed.
     TypeCacheEntry *entry =
@@ -120,6 +122,9 @@ uint64 image_hash(const ColumnOps &c, Datum value, bool isnull) {
     if (c.len == -2) {
         return hash_bytes_64(DatumGetCString(value), std::strlen(DatumGetCString(value)));
     }
+    if (c.holds_rows) {
+        value = plain_rows(c.type, value);
+    }
     varlena *plain = PG_DETOAST_DATUM_PACKED(value);
     uint64 result = hash_bytes_64(VARDATA_ANY(plain), VARSIZE_ANY_EXHDR(plain));
     if (static_cast<void *>(plain) != DatumGetPointer(value)) {
@@ -134,6 +139,9 @@ bool image_equal(const ColumnOps &c, Datum a, bool anull, Datum b, bool bnull) {
     }
     if (c.byval) {
         return significant_bits(c.len, a) == significant_bits(c.len, b);
+    }
+    if (c.holds_rows) {
+        return datum_image_eq(plain_rows(c.type, a), plain_rows(c.type, b), c.byval, c.len);
     }
     return datum_image_eq(a, b, c.byval, c.len);
 }

@@ -12,6 +12,7 @@ struct ColumnOps {
   FmgrInfo *hash;     // extended (64-bit) hash function of the equality operator's hash family; nullptr: none exists
   FmgrInfo *equal;    // equality function; nullptr: none exists (json, point, xml)
   bool image_equality; // equality is image equality (btree support function 4 says so)
+  bool holds_rows;     // rows, or arrays of rows: compared by the image that they have with plain fields
 };
 
 /// `equality`: the operator to use (a btree equality), or InvalidOid for the type's default one. With a cross-type join

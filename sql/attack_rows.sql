@@ -1,0 +1,20 @@
+-- Rows as values: their fields keep the compression that they had in the table, which is no difference.
+CREATE SCHEMA attack_rows;
+SET search_path = attack_rows;
+CREATE TYPE document AS (id int, body text);
+CREATE TABLE documents (id int, body text);
+CREATE MATERIALIZED VIEW as_rows AS SELECT ROW(id, body)::document AS document FROM documents;
+CREATE MATERIALIZED VIEW as_arrays AS SELECT ARRAY[ROW(id, body)::document] AS list FROM documents;
+CREATE MATERIALIZED VIEW as_keys AS SELECT DISTINCT ROW(id, body)::document AS document FROM documents;
+SELECT upkeep.register('as_rows');
+SELECT upkeep.register('as_arrays');
+SELECT upkeep.register('as_keys');
+INSERT INTO documents VALUES (1, repeat('x', 3000)), (2, repeat('y', 100000)), (3, 'z'), (4, NULL);
+UPDATE documents SET id = id + 10;
+DELETE FROM documents WHERE id IN (11, 12, 14);
+SELECT (document).id FROM as_rows;
+SELECT * FROM upkeep.verify('as_rows');
+SELECT * FROM upkeep.verify('as_arrays');
+SELECT * FROM upkeep.verify('as_keys');
+SET client_min_messages = warning;
+DROP SCHEMA attack_rows CASCADE;
