@@ -407,6 +407,33 @@ bool uses_user_function(const analysis::ViewQuery &query) {
     return false;
 }
 
+/// The expression of an identity index is stored in one catalog row, which has room for about 650 columns.
+constexpr int kMaxHashedColumns = 500;
+
+const pg::Refusal *check_view(const Design &design) {
+    const size_t hashed = design.view_kind == IdentityKind::image_hash ? design.program->output.ops.size() : design.view_key.size();
+    if (hashed <= kMaxHashedColumns)
+        return nullptr;
+    return analysis::make_refusal("too-many-columns", psprintf("more than %d columns without a key among them", kMaxHashedColumns),
+                                  "An index over so many columns cannot be made.",
+                                  "Select the primary keys of the base tables, or split the query into several materialized views.");
+}
+
+/// The view's own indexes call functions with every row that is written.
+bool has_computed_index(Relation view) {
+    bool computed = false;
+    List *indexes = RelationGetIndexList(view);
+    ListCell *cell;
+    foreach (cell, indexes) {
+        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+        computed |= index->rd_indextuple != nullptr && (!heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, nullptr) ||
+                                                        !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr));
+        index_close(index, NoLock);
+    }
+    list_free(indexes);
+    return computed;
+}
+
 void describe_layout(Design *design) {
     StringInfoData text;
     initStringInfo(&text);
@@ -452,9 +479,12 @@ Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal *
     if (OidIsValid(view)) {
         Relation rel = table_open(view, AccessShareLock);
         choose_view_identity(design, rel);
+        program->fixed_path = has_computed_index(rel);
         table_close(rel, NoLock);
+        if ((*refusal = check_view(*design)) != nullptr)
+            return nullptr;
     }
-    program->fixed_path = uses_user_function(*analysed);
+    program->fixed_path |= uses_user_function(*analysed);
     for (NodeProgram &node : program->nodes) {
         program->scoped |= node.reads_again;
         design->state_columns.push_back(node.in_view ? nullptr : state_table_columns(&node));

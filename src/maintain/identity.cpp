@@ -296,7 +296,7 @@ const char *index_sql(Relation relation, const Identity &identity, const char *n
 }
 
 const char *choose_name(Oid schema, const char *wanted) {
-    const char *name = wanted;
+    const char *name = std::strlen(wanted) < NAMEDATALEN ? wanted : makeObjectName(wanted, nullptr, "key");
     for (int i = 1; OidIsValid(get_relname_relid(name, schema)); i++) {
         name = makeObjectName(wanted, nullptr, psprintf("%d", i));
     }

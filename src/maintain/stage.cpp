@@ -34,6 +34,8 @@ struct Stage {
     pg::Vector<Group *> *put_off; // groups to be read again together; nullptr: each by itself
     std::uint64_t put_off_wanted;
     KeyLocks key_locks = KeyLocks::none;
+    ZSet *moved = nullptr; // rows taken out, to be inserted when all have left; nullptr: rows are updated in place
+    pg::Vector<Group *> *late = nullptr; // with `moved`: new groups, inserted after them
 };
 
 Datum numeric_zero() { return NumericGetDatum(int64_to_numeric(0)); }
@@ -249,6 +251,33 @@ bool find_group(Stage &s, const Group *group) {
     return find_and_lock(s.target, group->keys, group->nulls, s.found);
 }
 
+void replace_row(Stage &s) {
+    if (s.moved == nullptr) {
+        update_row(s.target, s.found, s.fresh);
+        return;
+    }
+    delete_row(s.target, s.found);
+    s.moved->add(s.fresh->tts_values, s.fresh->tts_isnull, 1);
+}
+
+/// A user's unique index must survive values that change places: the rows come back when all have left.
+bool insert_moved(Stage &s) {
+    if (s.moved == nullptr)
+        return true;
+    CommandCounterIncrement(); // what has left must not be found again
+    for (const ZSet::Row *row : s.moved->rows()) {
+        ExecClearTuple(s.fresh);
+        const int n = s.fresh->tts_tupleDescriptor->natts;
+        std::copy(row->values, row->values + n, s.fresh->tts_values);
+        std::copy(row->nulls, row->nulls + n, s.fresh->tts_isnull);
+        ExecStoreVirtualTuple(s.fresh);
+        if (!insert_absent(s.target, s.fresh))
+            return broken(s, "a row to insert is there already");
+    }
+    s.moved = nullptr;
+    return true;
+}
+
 /// Finds, locks, recomputes from the locked row, writes. False: broken.
 bool apply_group(Stage &s, Group *group) {
     pg::InContext in(s.scratch);
@@ -265,6 +294,10 @@ bool apply_group(Stage &s, Group *group) {
             return true;
         if (fate == GroupFate::broken)
             return broken(s, "more rows leave a group than it has");
+        if (!stored && s.moved != nullptr) {
+            s.late->push_back(group);
+            return true;
+        }
         auto *keys = pg::create_array<Datum>(nkeys);
         auto *key_nulls = pg::create_array<bool>(nkeys);
         if (stored && s.reported != nullptr) {
@@ -285,7 +318,7 @@ bool apply_group(Stage &s, Group *group) {
             continue;
         }
         if (stored && !same_row(s.found, s.fresh))
-            update_row(s.target, s.found, s.fresh);
+            replace_row(s);
         report(s, stored, true);
         return true;
     }
@@ -354,6 +387,10 @@ bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups) {
         s.reported = new (palloc(sizeof(ZSet))) ZSet(node.row_ops, run.memory);
         run.node_deltas[node.number] = s.reported;
     }
+    if (node.in_view && has_other_unique_indexes(s.target))
+        s.moved = new (palloc(sizeof(ZSet))) ZSet(run.program->output.ops, run.memory);
+    pg::Vector<Group *> late;
+    s.late = &late;
     allocate(s);
     std::span<Group *> ordered = groups.in_lock_order();
     lock_new_keys(s, ordered);
@@ -369,6 +406,8 @@ bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups) {
         read_groups(run, node, groups, {put_off.data(), put_off.size()}, s.put_off_wanted);
         fine = apply_all(s, {put_off.data(), put_off.size()});
     }
+    s.put_off = nullptr;
+    fine = fine && insert_moved(s) && apply_all(s, {late.data(), late.size()});
     run.rows_changed += rows_written(s.target);
     ExecDropSingleTupleTableSlot(s.row_slot);
     close_target(s.target);
