@@ -169,6 +169,11 @@ void finish_spi(Run &run) {
         return;
     const MemoryContext context = CurrentMemoryContext; // SPI_finish goes back to the one of SPI_connect
     SPI_finish();
+    for (TableDelta &delta : run.tables)
+        if (delta.relation != nullptr) {
+            tuplestore_end(delta.relation); // it may have a file
+            delta.relation = nullptr;
+        }
     MemoryContextSwitchTo(context);
     run.spi = false;
 }
