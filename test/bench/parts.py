@@ -78,7 +78,7 @@ def single_rows(server, options):
 def loop(server, options):
     """A procedure that inserts one row and commits, again and again: no client, no network, no parsing."""
     samples = Samples()
-    rounds = max(options.rounds * 3, 9)
+    rounds = options.rounds * 3
     n = options.loop
     for number in range(rounds):
         if number % 3 == 0:
