@@ -19,22 +19,35 @@ std::span<AttrNumber> used_columns(const analysis::TableSource &table) {
     return {columns, n};
 }
 
+/// Made in the program's own memory, once: a change of the table's definition makes a new program.
+const TableProgram *require_table(Program &program, size_t number, TupleDesc desc) {
+    program.tables.resize(program.query->tables.size());
+    TableProgram &table = program.tables[number];
+    if (table.delta_desc == nullptr) {
+        pg::InContext in(program.context);
+        const std::span<AttrNumber> used = used_columns(program.query->tables[number]);
+        auto *ops = pg::create_array<pg::ColumnOps>(used.size());
+        for (size_t i = 0; i < used.size(); i++) {
+            Form_pg_attribute a = TupleDescAttr(desc, used[i] - 1);
+            ops[i] = pg::prepare_column_ops(a->atttypid, a->attcollation, InvalidOid);
+        }
+        table = {used, {ops, used.size()}, lower::delta_descriptor(program.query->tables[number].relid)};
+    }
+    return &table;
+}
+
 /// ΔR by image of the used columns: what one statement (or a nest of statements) took out and put back is gone.
 void consolidate(Run &run, int number, TableDelta &delta) {
-    const size_t n = delta.used.size();
-    auto *ops = pg::create_array<pg::ColumnOps>(n);
-    for (size_t i = 0; i < n; i++) {
-        Form_pg_attribute a = TupleDescAttr(delta.batches[0].desc, delta.used[i] - 1);
-        ops[i] = pg::prepare_column_ops(a->atttypid, a->attcollation, InvalidOid);
-    }
-    auto *zset = new (palloc(sizeof(ZSet))) ZSet({ops, n}, run.memory);
+    const std::span<AttrNumber> used = delta.program->used;
+    const size_t n = used.size();
+    auto *zset = new (palloc(sizeof(ZSet))) ZSet(delta.program->ops, run.memory);
     auto *values = pg::create_array<Datum>(n);
     auto *nulls = pg::create_array<bool>(n);
     for (DeltaReader reader(run, number); reader.next();) {
         CHECK_FOR_INTERRUPTS();
         TupleTableSlot *slot = reader.slot();
         for (size_t i = 0; i < n; i++)
-            values[i] = slot_getattr(slot, delta.used[i], &nulls[i]);
+            values[i] = slot_getattr(slot, used[i], &nulls[i]);
         zset->add(values, nulls, reader.weight());
     }
     int64 left = 0;
@@ -46,19 +59,19 @@ void consolidate(Run &run, int number, TableDelta &delta) {
 
 /// The delta as a relation with the table's attribute numbers and the weight behind them.
 void build_relation(Run &run, int number, TableDelta &delta) {
-    delta.relation_desc = lower::delta_descriptor(delta.relid);
+    TupleDesc desc = delta.program->delta_desc;
     delta.relation = tuplestore_begin_heap(false, false, work_mem);
-    const int natts = delta.relation_desc->natts;
+    const int natts = desc->natts;
     auto *values = pg::create_array<Datum>(static_cast<size_t>(natts));
     auto *nulls = pg::create_array<bool>(static_cast<size_t>(natts));
     std::fill(nulls, nulls + natts, true);
     nulls[natts - 1] = false;
     for (DeltaReader reader(run, number); reader.next();) {
         CHECK_FOR_INTERRUPTS();
-        for (AttrNumber column : delta.used)
+        for (AttrNumber column : delta.program->used)
             values[column - 1] = slot_getattr(reader.slot(), column, &nulls[column - 1]);
         values[natts - 1] = Int64GetDatum(reader.weight());
-        tuplestore_putvalues(delta.relation, delta.relation_desc, values, nulls);
+        tuplestore_putvalues(delta.relation, desc, values, nulls);
     }
 }
 
@@ -84,9 +97,10 @@ bool DeltaReader::next_consolidated() {
     weight_ = row->weight;
     ExecClearTuple(slot_);
     std::fill(slot_->tts_isnull, slot_->tts_isnull + slot_->tts_tupleDescriptor->natts, true);
-    for (size_t i = 0; i < delta_.used.size(); i++) {
-        slot_->tts_values[delta_.used[i] - 1] = row->values[i];
-        slot_->tts_isnull[delta_.used[i] - 1] = row->nulls[i];
+    const std::span<AttrNumber> used = delta_.program->used;
+    for (size_t i = 0; i < used.size(); i++) {
+        slot_->tts_values[used[i] - 1] = row->values[i];
+        slot_->tts_isnull[used[i] - 1] = row->nulls[i];
     }
     ExecStoreVirtualTuple(slot_);
     return true;
@@ -130,7 +144,7 @@ bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes) {
         if (delta.rows == 0)
             continue;
         delta.desc = delta.batches[0].desc;
-        delta.used = used_columns(tables[t]);
+        delta.program = require_table(*run.program, t, delta.desc);
         run.rows_in += delta.rows;
         if (in_sign && out_sign)
             consolidate(run, static_cast<int>(t), delta);
@@ -153,7 +167,7 @@ void connect_spi(Run &run) {
         build_relation(run, static_cast<int>(t), delta);
         auto *enr = pg::create<EphemeralNamedRelationData>();
         enr->md.name = const_cast<char *>(lower::delta_name(static_cast<int>(t)));
-        enr->md.tupdesc = delta.relation_desc;
+        enr->md.tupdesc = delta.program->delta_desc;
         enr->md.enrtype = ENR_NAMED_TUPLESTORE;
         enr->md.enrtuples = static_cast<double>(delta.rows);
         enr->reldata = delta.relation;

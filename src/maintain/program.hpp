@@ -79,11 +79,19 @@ struct OutputProgram {
     Identity identity;
 };
 
+/// What is prepared for a base table when it has changed for the first time.
+struct TableProgram {
+    std::span<AttrNumber> used;    // columns that the view uses
+    std::span<pg::ColumnOps> ops;  // of these
+    TupleDesc delta_desc;          // of its change as a relation for SQL
+};
+
 struct Program {
     Oid view;
     Oid owner;
     MemoryContext context;
     analysis::ViewQuery *query;
+    pg::Vector<TableProgram> tables; // by table number of the query
     pg::Vector<NodeProgram> nodes;
     OutputProgram output;
     bool output_in_node;   // the last node keeps its state in the view: no separate output stage

@@ -11,10 +11,9 @@ struct TableDelta {
     Oid relid = InvalidOid;
     pg::Vector<capture::Batch> batches; // as captured
     ZSet *consolidated = nullptr;       // by image of the used columns, where old and new rows can cancel
-    std::span<AttrNumber> used;         // columns of `consolidated`
+    const TableProgram *program = nullptr; // its `used` are the columns of `consolidated`
     TupleDesc desc = nullptr;           // of the base table's rows
     Tuplestorestate *relation = nullptr; // for SQL, with the weight; built on demand
-    TupleDesc relation_desc = nullptr;
     int64 rows = 0;
     bool is_empty() const { return rows == 0; }
 };
