@@ -1,7 +1,7 @@
 """The parts of the benchmark: each measures its cells in interleaved rounds and returns the lines of its report."""
 
 from measure import Samples
-from report import factor, microseconds, milliseconds, rate, table
+from report import factor, microseconds, milliseconds, part, rate, table
 from schemas import GROUPS, KEEPERS, PRODUCTS, customers
 
 
@@ -70,7 +70,7 @@ def single_rows(server, options):
             by_hand, by_upkeep = (clients * 1e6 * (1 / tps - 1 / none) for tps in (hand, upkeep))
             rows.append(["integer" if view == "int" else "numeric", operation, clients, rate(none), factor(hand / none),
                          factor(upkeep / none), microseconds(by_hand), microseconds(by_upkeep),
-                         factor(by_upkeep / by_hand) if by_hand > 0 else "-"])
+                         part(by_upkeep, by_hand)])
     return table(["sum of", "statement", "clients", "no view, per second", "by hand / no view", "upkeep / no view",
                   "added by hand, µs", "added by upkeep, µs", "upkeep / by hand, added"], rows)
 
@@ -89,7 +89,7 @@ def loop(server, options):
     return table(["per row", "no view", "by hand", "upkeep"],
                  [["all, µs", microseconds(none), microseconds(hand), microseconds(upkeep)],
                   ["added by the view, µs", "", microseconds(hand - none), microseconds(upkeep - none)],
-                  ["added / added by hand", "", factor(1), f"**{factor((upkeep - none) / (hand - none))}**"]]) \
+                  ["added / added by hand", "", factor(1), f"**{part(upkeep - none, hand - none)}**"]]) \
         + ["", f"Medians of {rounds} interleaved rounds of {n} rows."]
 
 
@@ -121,7 +121,7 @@ def joins(server, options):
         for name, _ in cases:
             none, hand, upkeep = (samples.median(view, name, s) for s in keepers_of(view))
             rows.append(["with GROUP BY" if view == "grouped" else "without GROUP BY", name, microseconds(none),
-                         microseconds(hand), microseconds(upkeep), factor((upkeep - none) / (hand - none))])
+                         microseconds(hand), microseconds(upkeep), part(upkeep - none, hand - none)])
     return table(["view", "statement", "no view, µs", "by hand, µs", "upkeep, µs", "upkeep / by hand, added"], rows)
 
 
@@ -186,7 +186,7 @@ def refresh(server, options):
     for view, title in BULK_VIEWS.items():
         none, _, upkeep = keepers_of(view)
         whole, one = samples.median(view, "refresh"), samples.median(view, upkeep) - samples.median(view, none)
-        rows.append([title, milliseconds(whole), microseconds(one * 1000), rate(whole / one)])
+        rows.append([title, milliseconds(whole), microseconds(one * 1000), rate(whole / one) if one > 0 else "-"])
     return table(["view", "REFRESH, ms", "one changed row, µs", "REFRESH / one row"], rows)
 
 

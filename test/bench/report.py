@@ -17,6 +17,11 @@ def factor(value):
     return f"{value:.2f}"
 
 
+def part(added, added_by_hand):
+    """One added time as a part of another; nothing where noise has swallowed one of them."""
+    return factor(added / added_by_hand) if added > 0 and added_by_hand > 0 else "-"
+
+
 def table(heads, rows):
     """The lines of a markdown table; the first column is text, the others stand at the right unless they are words."""
     cells = [[str(cell) for cell in row] for row in rows]
