@@ -55,6 +55,9 @@ void require_maintainable(Oid view) {
             aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(table.relid));
 }
 
+/// One at a time: nobody else registers or unregisters the view, and writers go on.
+void lock_registration(Oid view) { LockRelationOid(view, ShareUpdateExclusiveLock); }
+
 const char *interval_text(FunctionCallInfo fcinfo, int arg) {
     if (PG_ARGISNULL(arg))
         return nullptr;
@@ -72,6 +75,8 @@ UPKEEP_FUNCTION(upkeep_register) {
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("max_staleness and every are not available in this version"),
                         errhint("Leave them out.")));
     require_own_view(view);
+    lock_registration(view);
+    require_own_view(view); // still
 
     catalog::Registration registration{};
     const bool known = catalog::find_registration(view, &registration);
@@ -91,6 +96,7 @@ UPKEEP_FUNCTION(upkeep_unregister) {
     const Oid view = PG_GETARG_OID(0);
     catalog::Registration registration;
     require_own_view(view);
+    lock_registration(view);
     if (!catalog::find_registration(view, &registration))
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("materialized view %s is not registered", pg::qualified_name(view))));
     maintain::deactivate(view, true);

@@ -75,7 +75,10 @@ void install(Reconcile reconcile);
 /// table is open (the view would get its changes twice), and, if a trigger has to be created, while a query of this
 /// session uses the table (its changes so far are unknown to us), so the caller must not have it open itself.
 void create_triggers(Oid relid);
-/// Drops them. They are left (and do nothing, once no view is registered) if a query of this session uses the table.
+/// The first of these checks alone, for a table whose triggers are there and whose changes are being captured.
+void require_quiet(Relation relation);
+/// Drops them. They are left (and do nothing, once no view is registered) if a query of this session uses the table,
+/// or if anybody has it locked: whoever drops a view holds a lock on it already, which a writer of the table may wait for.
 void drop_triggers(Oid relid);
 /// True if all capture triggers exist and are enabled ALWAYS.
 bool has_triggers(Oid relid);

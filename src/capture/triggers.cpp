@@ -104,14 +104,18 @@ bool has_triggers(Oid relid) {
     return right;
 }
 
-void create_triggers(Oid relid) {
-    Relation relation = table_open(relid, ShareRowExclusiveLock);
+void require_quiet(Relation relation) {
     if (is_statement_open() || has_pending()) {
         // A view that is built now would get what is pending a second time.
         ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
                         errmsg("cannot capture changes of \"%s\" while a statement is changing a base table",
                                RelationGetRelationName(relation))));
     }
+}
+
+void create_triggers(Oid relid) {
+    Relation relation = table_open(relid, ShareRowExclusiveLock);
+    require_quiet(relation);
     if (!are_right(relation)) {
         CheckTableNotInUse(relation, "CREATE TRIGGER");
     }
@@ -131,7 +135,10 @@ void create_triggers(Oid relid) {
 }
 
 void drop_triggers(Oid relid) {
-    Relation relation = try_relation_open(relid, AccessShareLock);
+    if (!ConditionalLockRelationOid(relid, AccessExclusiveLock)) {
+        return;
+    }
+    Relation relation = try_relation_open(relid, NoLock);
     if (relation == nullptr) {
         return;
     }

@@ -218,6 +218,47 @@ void set_manual(catalog::Registration *registration) {
     catalog::update_registration(*registration);
 }
 
+/// Every change of its tables since its last build has reached the view, or waits for the lock on it.
+bool is_followed(const catalog::Registration &registration, const Design &design) {
+    if (!registration.active || registration.state != catalog::State::active)
+        return false;
+    for (const analysis::TableSource &table : design.program->query->tables) {
+        const catalog::TableEntry *entry = catalog::find_table(table.relid);
+        if (entry == nullptr || std::find(entry->views, entry->views + entry->nviews, registration.view) == entry->views + entry->nviews ||
+            !bms_is_subset(table.used, entry->used) || !capture::has_triggers(table.relid))
+            return false;
+    }
+    return true;
+}
+
+/// Base tables first, then the view: the order in which writers lock. A view that is followed needs no lock on its base
+/// tables, for which a writer that waits for the view (REFRESH has it already) would not let go: such a writer's rows are
+/// not seen by the build and come when it ends.
+void lock_for_building(catalog::Registration *registration, const Design &design) {
+    const Oid view = registration->view;
+    if (is_followed(*registration, design)) {
+        LockRelationOid(view, ShareRowExclusiveLock);
+        *registration = {};
+        if (catalog::find_registration(view, registration) && is_followed(*registration, design)) {
+            Relation rel = table_open(view, NoLock);
+            capture::require_quiet(rel);
+            table_close(rel, NoLock);
+            return;
+        }
+    }
+    for (const analysis::TableSource &table : design.program->query->tables)
+        capture::create_triggers(table.relid);
+    LockRelationOid(view, ShareRowExclusiveLock);
+}
+
+/// Writers first, as they lock: what nobody else's view needs is dropped.
+void lock_for_removal(Oid view, const pg::Vector<Oid> &sources) {
+    for (Oid relid : sources)
+        if (catalog::views_of(relid).size() <= 1 && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+            LockRelationOid(relid, AccessExclusiveLock);
+    LockRelationOid(view, ShareRowExclusiveLock);
+}
+
 } // namespace
 
 int64 activate(Oid view) {
@@ -243,10 +284,7 @@ int64 activate(Oid view) {
     table_close(rel, NoLock);
     if (design == nullptr)
         raise_refusal(view, *refusal);
-    // Base tables first, then the view: the order in which writers lock.
-    for (const analysis::TableSource &table : design->program->query->tables)
-        capture::create_triggers(table.relid);
-    LockRelationOid(view, ShareRowExclusiveLock);
+    lock_for_building(&registration, *design);
     set_populated(view);
     const bool same_layout = registration.active && strcmp(registration.layout, design->program->layout) == 0;
     {
@@ -320,8 +358,11 @@ int64 rebuild_from_query(Oid view) {
 void deactivate(Oid view, bool view_exists) {
     catalog::OwnDdl own_ddl;
     const pg::Vector<Oid> sources = catalog::sources(view);
+    if (view_exists)
+        lock_for_removal(view, sources);
     catalog::Registration registration{};
-    catalog::find_registration(view, &registration);
+    if (!catalog::find_registration(view, &registration))
+        return;
     catalog::drop_state_tables(view);
     catalog::delete_registration(view);
     forget_program(view);

@@ -93,7 +93,14 @@ CacheEntry *find_entry(Oid view, HASHACTION action) {
 }
 
 Program *compile(const catalog::Registration &registration, const char **why) {
-    Relation rel = table_open(registration.view, AccessShareLock);
+    // In the order of a run: whoever drops a state table has the view locked, and a lock on one must not be held then.
+    for (Oid relid : catalog::sources(registration.view))
+        LockRelationOid(relid, AccessShareLock);
+    Relation rel = try_table_open(registration.view, RowExclusiveLock);
+    if (rel == nullptr) {
+        *why = "it is gone";
+        return nullptr;
+    }
     const Query *query = view_query(rel);
     const Oid owner = rel->rd_rel->relowner;
     pg::RunAs as(owner, pg::RunAs::Path::fixed);
@@ -120,6 +127,22 @@ Program *compile(const catalog::Registration &registration, const char **why) {
 
 } // namespace
 
+/// By whichever index it has now: REINDEX CONCURRENTLY puts another in the place of the one that was made.
+static std::optional<Identity> state_identity(const catalog::StateTable &table) {
+    Relation rel = try_table_open(table.relid, AccessShareLock);
+    if (rel == nullptr)
+        return std::nullopt;
+    std::optional<Identity> found = load_identity(table.index);
+    List *indexes = RelationGetIndexList(rel);
+    ListCell *cell;
+    foreach (cell, indexes)
+        if (!found)
+            found = load_identity(lfirst_oid(cell));
+    list_free(indexes);
+    table_close(rel, NoLock);
+    return found;
+}
+
 bool bind_design(Design *design, const char **why) {
     Program *p = design->program;
     std::optional<Identity> identity =
@@ -140,7 +163,7 @@ bool bind_design(Design *design, const char **why) {
         node.relid = InvalidOid;
         for (const catalog::StateTable &table : tables)
             if (table.node == node.number) {
-                std::optional<Identity> found = load_identity(table.index);
+                std::optional<Identity> found = state_identity(table);
                 if (!found)
                     break;
                 node.relid = table.relid;

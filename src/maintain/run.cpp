@@ -124,6 +124,9 @@ void lock_relations(const Program &program) {
         if (tables.size() > 1) // the only one is locked by the statement itself
             LockRelationOid(table.relid, AccessShareLock);
     LockRelationOid(program.view, RowExclusiveLock);
+    for (const NodeProgram &node : program.nodes)
+        if (!node.in_view)
+            LockRelationOid(node.relid, RowExclusiveLock);
 }
 
 /// The view's program, with its relations locked. nullptr: gone meanwhile, or why it is stale.
