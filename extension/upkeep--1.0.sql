@@ -9,7 +9,8 @@ GRANT USAGE ON SCHEMA upkeep TO PUBLIC;
 COMMENT ON SCHEMA upkeep IS 'keeping materialized views up to date';
 
 CREATE SCHEMA upkeep_data;
-REVOKE ALL ON SCHEMA upkeep_data FROM PUBLIC;
+-- The owner of a view may read its state tables, in the statements of its maintenance.
+GRANT USAGE ON SCHEMA upkeep_data TO PUBLIC;
 COMMENT ON SCHEMA upkeep_data IS 'state tables of upkeep; not for reading or writing';
 
 -- Relations --------------------------------------------------------------------------------------------------------

@@ -30,9 +30,16 @@ enum class InputKind : std::uint8_t {
     values,   // a VALUES list
 };
 
+/// How an input takes part in its block.
+enum class Role : std::uint8_t {
+    inner, // joined
+    anti,  // a node of distinct keys: a row stays where no key is tied to it
+};
+
 struct Input {
     InputKind kind;
     int source; // table or node number; -1 for function and values
+    Role role = Role::inner;
 };
 
 /// One conjunct of the block's condition.
@@ -41,6 +48,7 @@ struct Qual {
     bool infallible;   // evaluating it can never raise an error
     int left = -1;     // a plain equality between columns of two inputs: the two inputs, else -1
     int right = -1;
+    bool anti = false; // it ties an anti input (then it is a plain equality)
 };
 
 struct Block {
@@ -48,6 +56,15 @@ struct Block {
     std::span<const Qual> quals;
     bool outputs_infallible;
 };
+
+/// The inputs of a block with role anti.
+inline InputSet anti_inputs(const Block &block) {
+    InputSet set = 0;
+    for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
+        if (block.inputs[i].role == Role::anti)
+            set |= only(i);
+    return set;
+}
 
 /// The occurrences of sources (tables, nodes) whose delta is not empty.
 template <typename Changed> InputSet changed_inputs(const Block &block, Changed changed) {

@@ -148,13 +148,11 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
     if (arm.inputs.size() > algebra::kMaxInputs)
         return refuse("too-many-tables", "more than 60 relations in one join", "The plan would have too many terms.",
                       "Split the query into several materialized views.");
-    int stored = 0, nodes = 0;
+    int stored = 0;
     for (const algebra::Input &input : arm.inputs) {
         stored += input.source >= 0 ? 1 : 0;
-        nodes += input.kind == algebra::InputKind::node ? 1 : 0;
+        block->nodes.push_back(input.kind == algebra::InputKind::node ? view_->nodes[input.source] : nullptr);
     }
-    if (nodes > 0 && arm.inputs.size() > 1)
-        return not_yet("a grouped or DISTINCT subquery inside a join");
     if (stored > 12)
         return refuse("too-many-tables", "more than 12 base tables in one join", "The plan would have too many terms.",
                       "Split the query into several materialized views.");
@@ -181,6 +179,8 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
         algebra::Qual shape{read.set, is_infallible(qual)};
         if (!ties_inputs(qual, &shape.left, &shape.right))
             shape.left = shape.right = -1;
+        for (size_t i = 0; i < arm.inputs.size(); i++)
+            shape.anti |= arm.inputs[i].role == algebra::Role::anti && algebra::has(read.set, static_cast<int>(i));
         block->qual_shapes.push_back(shape);
     }
     block->outputs_infallible = is_infallible(reinterpret_cast<Node *>(block->outputs));

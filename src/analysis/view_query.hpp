@@ -14,11 +14,14 @@ struct TableSource {
     Bitmapset *used; // columns that the query reads, offset by FirstLowInvalidHeapAttributeNumber
 };
 
+struct GroupNode;
+
 /// Var convention in the expressions of a block: varno = number of the input + 1, varattno = the input's column
 /// (the table's own attribute number; the node's output column; the function's or VALUES list's column).
 struct Block {
     pg::Vector<algebra::Input> inputs;
     pg::Vector<RangeTblEntry *> rtes; // per input: relation, function or VALUES entry (expressions resolved); NULL for a node
+    pg::Vector<const GroupNode *> nodes; // per input: the node, or NULL
     List *quals = NIL;                // conjuncts, Node *
     pg::Vector<algebra::Qual> qual_shapes;
     List *outputs = NIL; // Expr *
@@ -63,6 +66,9 @@ struct GroupNode {
     pg::Vector<KeyColumn> keys;
     pg::Vector<AggCall> aggs;
     pg::Vector<ColumnType> columns; // of the output
+    // Where SQL finds the node's rows: a state table and, per output column, its column there. Not set before they exist.
+    Oid stored = InvalidOid;
+    pg::Vector<AttrNumber> stored_columns;
 
     int nkeys() const { return static_cast<int>(keys.size()); }
 };

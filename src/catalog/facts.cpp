@@ -276,6 +276,16 @@ bool is_subscribed(Oid relid) {
     return found;
 }
 
+static const char *owner(Oid relid) {
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+    if (!HeapTupleIsValid(tuple)) {
+        return "gone";
+    }
+    const char *found = psprintf("%u", reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner);
+    ReleaseSysCache(tuple);
+    return found;
+}
+
 const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 subid) {
     const std::string_view name = kind;
     if (name == "not-null") {
@@ -295,6 +305,9 @@ const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 sub
     }
     if (name == "table") {
         return table(objid);
+    }
+    if (name == "owner") {
+        return owner(objid);
     }
     elog(ERROR, "unknown kind of fact \"%s\"", kind);
     return nullptr;

@@ -46,7 +46,7 @@ void set_state_tables(Oid view, const StateTable *tables, int n);
 struct Fact {
   Oid classid, objid;
   int32 subid;
-  const char *kind;        // "not-null", "key", "foreign-key", "function", "enum", "view", "table"
+  const char *kind;        // "not-null", "key", "foreign-key", "function", "enum", "view", "table", "owner"
   const char *fingerprint; // text that changes when the fact changes
 };
 void set_facts(Oid view, const Fact *facts, int n);
@@ -92,6 +92,8 @@ uint64 registration_generation();
 /// `columns_sql` e.g. "k1 integer, n bigint" (no constraints; types qualified unless in pg_catalog); returns its OID.
 /// Fires no event trigger. The caller records it with set_state_tables.
 Oid create_state_table(Oid view, int node, const char *columns_sql);
+/// Lets a view's owner read a state table: statements of its maintenance run as that role.
+void grant_state_table(Oid relid, Oid role);
 void drop_state_tables(Oid view); // and forgets them
 Oid extension_owner();
 

@@ -2,6 +2,7 @@
 #include "catalog/registration.hpp"
 #include "catalog/tables.hpp"
 #include "pg/extension_scope.hpp"
+#include "pg/names.hpp"
 #include "pg/run_as.hpp"
 
 extern "C" {
@@ -77,6 +78,21 @@ Oid create_state_table(Oid view, int node, const char *columns_sql) {
     pg::in_extension_scope(require_extension(),
                            [&] { relid = create_table(psprintf("view_%u_%d", view, node), columns_sql); });
     return relid;
+}
+
+void grant_state_table(Oid relid, Oid role) {
+    const OwnDdl own;
+    const pg::RunAs as(extension_owner(), pg::RunAs::Path::fixed, SECURITY_LOCAL_USERID_CHANGE);
+    const char *sql = psprintf("GRANT SELECT ON %s TO %s", pg::qualified_name(relid), quote_identifier(GetUserNameFromId(role, false)));
+    if (SPI_connect() != SPI_OK_CONNECT) {
+        elog(ERROR, "SPI_connect failed");
+    }
+    pg::in_extension_scope(require_extension(), [&] {
+        if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY) {
+            elog(ERROR, "could not execute \"%s\"", sql);
+        }
+    });
+    SPI_finish();
 }
 
 void drop_state_tables(Oid view) {

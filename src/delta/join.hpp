@@ -18,13 +18,17 @@ struct Term {
 /// Δ(A₁ ⋈ … ⋈ Aₙ) = Σ over non-empty S ⊆ changed of (−1)^(|S|+1) · (⋈ ΔAᵢ, i ∈ S) ⋈ (⋈ Aⱼ, j ∉ S), new states only.
 /// (From Aᵢ° = Aᵢ − ΔAᵢ, multiplied out; Griffin and Libkin 1995 in its form over new states.) Calls visit(Term) for
 /// each of the 2^m − 1 terms, single-occurrence terms first.
-template <typename Visit> void join_terms(InputSet changed, Visit visit) {
+/// An anti input D (distinct keys) is the factor 1 − D: its new state is "no key is tied", its delta is −ΔD, so that
+/// A ▷ D has Δ(A ▷ D) = ΔA ▷ D − A ⋈ ΔD + ΔA ⋈ ΔD.
+template <typename Visit> void join_terms(InputSet changed, InputSet anti, Visit visit) {
     const int m = algebra::size(changed);
     for (int want = 1; want <= m; want++)
         for (InputSet s = changed; s != 0; s = (s - 1) & changed)
             if (algebra::size(s) == want)
-                visit(Term{s, want % 2 == 1 ? 1 : -1});
+                visit(Term{s, (want + algebra::size(s & anti)) % 2 == 1 ? 1 : -1});
 }
+
+template <typename Visit> void join_terms(InputSet changed, Visit visit) { join_terms(changed, 0, visit); }
 
 /// With two or more changed occurrences the terms hold phantom pairs, rows of neither state, that cancel only once all
 /// terms are added up: what can fail must not be evaluated on them.

@@ -70,7 +70,7 @@ template <typename Narrow> void append_flow(StringInfo sql, const GroupNode &nod
     const char *separator = "";
     for (const Block *block : node.input.blocks) {
         Query *q = block_query(*block, 0);
-        add_quals(q, *block, 0);
+        add_quals(q, *block, 0, 0);
         narrow(q, *block);
         ListCell *lc;
         foreach (lc, block->outputs)

@@ -37,6 +37,58 @@ RangeTblEntry *delta_entry(const RangeTblEntry *table, int source, int input) {
     return tuplestore_entry(delta_name(source), occurrence_alias(input, NIL), names);
 }
 
+List *node_columns(const analysis::GroupNode &node) {
+    List *names = NIL;
+    for (size_t i = 0; i < node.columns.size(); i++)
+        names = lappend(names, makeString(psprintf("c%zu", i + 1)));
+    return names;
+}
+
+/// A node's delta: its columns and the weight.
+RangeTblEntry *node_delta_entry(const analysis::GroupNode &node, int source, int input) {
+    List *names = lappend(node_columns(node), makeString(pstrdup("w")));
+    return tuplestore_entry(node_delta_name(source), occurrence_alias(input, NIL), names);
+}
+
+/// A node's rows: a subquery over its state table, which the planner pulls up.
+RangeTblEntry *node_entry(const analysis::GroupNode &node, int source, int input) {
+    Alias *alias = occurrence_alias(input, NIL);
+    if (!OidIsValid(node.stored)) // explained before it is stored
+        return tuplestore_entry(psprintf("upkeep_node_%d", source + 1), alias, node_columns(node));
+    RangeTblEntry *state = makeNode(RangeTblEntry);
+    state->rtekind = RTE_RELATION;
+    state->relid = node.stored;
+    state->relkind = RELKIND_RELATION;
+    state->rellockmode = AccessShareLock;
+    state->alias = makeAlias("s", NIL);
+    state->eref = makeAlias("s", NIL);
+    Relation rel = table_open(node.stored, AccessShareLock);
+    for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+        state->eref->colnames = lappend(state->eref->colnames, makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), i)->attname))));
+    table_close(rel, NoLock);
+    state->inFromCl = true;
+    Query *q = makeNode(Query);
+    q->commandType = CMD_SELECT;
+    q->canSetTag = true;
+    q->rtable = list_make1(state);
+    RangeTblRef *ref = makeNode(RangeTblRef);
+    ref->rtindex = 1;
+    q->jointree = makeFromExpr(list_make1(ref), nullptr);
+    for (size_t i = 0; i < node.columns.size(); i++) {
+        const analysis::ColumnType &t = node.columns[i];
+        Var *var = makeVar(1, node.stored_columns[i], t.type, t.typmod, t.collation, 0);
+        var->varnosyn = 0;
+        add_target(q, reinterpret_cast<Expr *>(var));
+    }
+    RangeTblEntry *rte = makeNode(RangeTblEntry);
+    rte->rtekind = RTE_SUBQUERY;
+    rte->subquery = q;
+    rte->alias = alias;
+    rte->eref = makeAlias(alias->aliasname, node_columns(node));
+    rte->inFromCl = true;
+    return rte;
+}
+
 RangeTblEntry *new_entry(const RangeTblEntry *original, int input) {
     auto *rte = static_cast<RangeTblEntry *>(copyObjectImpl(original));
     List *names = rte->rtekind == RTE_RELATION || rte->alias == nullptr ? NIL : rte->alias->colnames;
@@ -48,8 +100,10 @@ RangeTblEntry *new_entry(const RangeTblEntry *original, int input) {
 
 } // namespace
 
-AttrNumber weight_column(const RangeTblEntry *table) {
-    Relation rel = table_open(table->relid, AccessShareLock);
+AttrNumber weight_column(const Block &block, int input) {
+    if (block.nodes[input] != nullptr)
+        return static_cast<AttrNumber>(block.nodes[input]->columns.size() + 1);
+    Relation rel = table_open(block.rtes[input]->relid, AccessShareLock);
     const AttrNumber n = static_cast<AttrNumber>(RelationGetNumberOfAttributes(rel) + 1);
     table_close(rel, NoLock);
     return n;
@@ -60,15 +114,71 @@ void add_target(Query *q, Expr *e) {
     q->targetList = lappend(q->targetList, makeTargetEntry(e, static_cast<AttrNumber>(n), psprintf("c%d", n), false));
 }
 
+namespace {
+
+RangeTblEntry *entry(const Block &block, int i, bool from_delta) {
+    const int source = block.inputs[i].source;
+    if (block.nodes[i] != nullptr)
+        return from_delta ? node_delta_entry(*block.nodes[i], source, i) : node_entry(*block.nodes[i], source, i);
+    return from_delta ? delta_entry(block.rtes[i], source, i) : new_entry(block.rtes[i], i);
+}
+
+/// Moves the conjuncts of an anti input one query level down.
+struct Inward {
+    int input;
+};
+
+Node *move_inward(Node *node, void *context) {
+    if (node == nullptr)
+        return nullptr;
+    if (IsA(node, Var)) {
+        auto *var = static_cast<Var *>(copyObjectImpl(node));
+        if (var->varno == static_cast<Inward *>(context)->input + 1)
+            var->varno = 1;
+        else
+            var->varlevelsup = 1;
+        return reinterpret_cast<Node *>(var);
+    }
+    return pg::mutate_tree(node, move_inward, context);
+}
+
+/// NOT EXISTS (SELECT 1 FROM the anti input WHERE its ties)
+Node *no_tied_key(const Block &block, int input) {
+    Query *inner = makeNode(Query);
+    inner->commandType = CMD_SELECT;
+    inner->canSetTag = true;
+    inner->rtable = list_make1(entry(block, input, false));
+    RangeTblRef *ref = makeNode(RangeTblRef);
+    ref->rtindex = 1;
+    inner->jointree = makeFromExpr(list_make1(ref), nullptr);
+    Inward inward{input};
+    for (int i = 0; i < list_length(block.quals); i++)
+        if (algebra::has(block.qual_shapes[i].inputs, input))
+            inner->jointree->quals = make_and_qual(inner->jointree->quals, move_inward(static_cast<Node *>(list_nth(block.quals, i)), &inward));
+    add_target(inner, reinterpret_cast<Expr *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
+    SubLink *link = makeNode(SubLink);
+    link->subLinkType = EXISTS_SUBLINK;
+    link->subselect = reinterpret_cast<Node *>(inner);
+    link->location = -1;
+    return reinterpret_cast<Node *>(make_notclause(reinterpret_cast<Expr *>(link)));
+}
+
+bool is_out(const Block &block, int input, algebra::InputSet changed) {
+    return block.inputs[input].role == algebra::Role::anti && !algebra::has(changed, input);
+}
+
+} // namespace
+
 Query *block_query(const Block &block, algebra::InputSet changed) {
     Query *q = makeNode(Query);
     q->commandType = CMD_SELECT;
     q->canSetTag = true;
     q->jointree = makeFromExpr(NIL, nullptr);
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++) {
-        RangeTblEntry *rte = algebra::has(changed, i) ? delta_entry(block.rtes[i], block.inputs[i].source, i)
-                                                     : new_entry(block.rtes[i], i);
-        q->rtable = lappend(q->rtable, rte);
+        // An anti input that is not read from its delta stays out of FROM; its entry only keeps the numbers right.
+        q->rtable = lappend(q->rtable, entry(block, i, algebra::has(changed, i)));
+        if (is_out(block, i, changed))
+            continue;
         RangeTblRef *ref = makeNode(RangeTblRef);
         ref->rtindex = i + 1;
         q->jointree->fromlist = lappend(q->jointree->fromlist, ref);
@@ -76,10 +186,16 @@ Query *block_query(const Block &block, algebra::InputSet changed) {
     return q;
 }
 
-void add_quals(Query *q, const Block &block, algebra::InputSet all_changed) {
+void add_quals(Query *q, const Block &block, algebra::InputSet changed, algebra::InputSet all_changed) {
     List *quals = NIL;
+    algebra::InputSet out = 0;
+    for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
+        if (is_out(block, i, changed)) {
+            out |= algebra::only(i);
+            quals = lappend(quals, no_tied_key(block, i));
+        }
     for (int i = 0; i < list_length(block.quals); i++)
-        if (delta::evaluates_in_term(block.qual_shapes[i], all_changed))
+        if ((block.qual_shapes[i].inputs & out) == 0 && (block.qual_shapes[i].anti || delta::evaluates_in_term(block.qual_shapes[i], all_changed)))
             quals = lappend(quals, copyObjectImpl(list_nth(block.quals, i)));
     if (quals != NIL)
         q->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(quals));

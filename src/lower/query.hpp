@@ -15,16 +15,18 @@ namespace upkeep::lower {
 /// named tuplestore is written too.
 RangeTblEntry *tuplestore_entry(const char *name, Alias *alias, List *columns);
 
-/// SELECT over the block's inputs, the changed ones read from their deltas; no targets yet.
+/// SELECT over the block's inputs, the changed ones read from their deltas; no targets yet. Anti inputs are in FROM only
+/// where they are read from their deltas.
 Query *block_query(const analysis::Block &block, algebra::InputSet changed);
 
-/// The conjuncts that evaluate in the terms of a run in which these inputs have changed.
-void add_quals(Query *q, const analysis::Block &block, algebra::InputSet all_changed);
+/// The conjuncts that evaluate in the term `changed` of a run in which `all_changed` inputs have changed, and that no
+/// key of the other anti inputs is tied.
+void add_quals(Query *q, const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed);
 
 /// Adds an output column, named c1, c2, …
 void add_target(Query *q, Expr *e);
 
-/// The number of the weight column in the delta of a base table.
-AttrNumber weight_column(const RangeTblEntry *table);
+/// The number of the weight column in the delta of an input.
+AttrNumber weight_column(const analysis::Block &block, int input);
 
 } // namespace upkeep::lower

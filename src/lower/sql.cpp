@@ -32,12 +32,16 @@ bool note_wide(Node *node, void *context) {
 
 pg::Vector<WideColumn> wide_columns(const Block &block) {
     Wide wide;
-    note_wide(reinterpret_cast<Node *>(block.quals), &wide);
+    for (int i = 0; i < list_length(block.quals); i++)
+        if (!block.qual_shapes[i].anti)
+            note_wide(static_cast<Node *>(list_nth(block.quals, i)), &wide);
     note_wide(reinterpret_cast<Node *>(block.outputs), &wide);
     return wide.columns;
 }
 
 const char *delta_name(int table) { return psprintf("upkeep_delta_%d", table + 1); }
+
+const char *node_delta_name(int node) { return psprintf("upkeep_node_delta_%d", node + 1); }
 
 TupleDesc delta_descriptor(Oid relid) {
     Relation rel = table_open(relid, AccessShareLock);
@@ -58,10 +62,10 @@ TupleDesc delta_descriptor(Oid relid) {
 
 const char *term_sql(const Block &block, algebra::InputSet changed, algebra::InputSet all_changed, const pg::Vector<WideColumn> &wide) {
     Query *q = block_query(block, changed);
-    add_quals(q, block, all_changed);
+    add_quals(q, block, changed, all_changed);
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
         if (algebra::has(changed, i))
-            add_target(q, reinterpret_cast<Expr *>(makeVar(i + 1, weight_column(block.rtes[i]), INT8OID, -1, InvalidOid, 0)));
+            add_target(q, reinterpret_cast<Expr *>(makeVar(i + 1, weight_column(block, i), INT8OID, -1, InvalidOid, 0)));
     for (const WideColumn &c : wide) {
         Var *var = makeVar(c.input + 1, c.attno, c.type.type, c.type.typmod, c.type.collation, 0);
         var->varnosyn = 0;
@@ -97,7 +101,7 @@ algebra::InputSet inputs_without(const Block &block, int without) {
 } // namespace
 
 const char *probe_sql(const Block &block, int input, int without) {
-    const algebra::InputSet kept = inputs_without(block, without);
+    const algebra::InputSet kept = inputs_without(block, without) & ~(algebra::anti_inputs(block.shape()) & ~algebra::only(input));
     Query *q = block_query(block, algebra::only(input));
     List *from = NIL;
     ListCell *lc;

@@ -21,6 +21,9 @@ pg::Vector<WideColumn> wide_columns(const analysis::Block &block);
 /// attribute numbers (columns c1, c2, …) and the weight w behind them.
 const char *delta_name(int table);
 
+/// The same for a node below: its output columns (c1, c2, …) and the weight w.
+const char *node_delta_name(int node);
+
 /// A tuple descriptor of that form for a base table. Unused columns may be NULL in it.
 TupleDesc delta_descriptor(Oid relid);
 

@@ -69,6 +69,15 @@ void record_sources(const Design &design) {
     catalog::set_sources(design.program->view, relids.data(), used.data(), static_cast<int>(relids.size()));
 }
 
+/// Whether the owner can read the state tables that statements of the maintenance read.
+bool can_read_states(const Program &p) {
+    for (const catalog::StateTable &table : catalog::state_tables(p.view))
+        if (p.nodes[static_cast<size_t>(table.node)].result_column != nullptr &&
+            pg_class_aclcheck(table.relid, p.owner, ACL_SELECT) != ACLCHECK_OK)
+            return false;
+    return true;
+}
+
 /// State tables and identities as the design lays them out. Existing ones are made anew when the layout has changed.
 Oid make_storage(Design *design, bool same_layout) {
     Program *p = design->program;
@@ -78,7 +87,7 @@ Oid make_storage(Design *design, bool same_layout) {
     const Identity identity =
         create_identity(p->view, design->view_kind, {design->view_key.data(), design->view_key.size()},
                         design->key_equality(), design->key_collation(), name);
-    if (!same_layout)
+    if (!same_layout || !can_read_states(*p))
         catalog::drop_state_tables(p->view);
     pg::Vector<catalog::StateTable> tables = catalog::state_tables(p->view);
     for (NodeProgram &node : p->nodes) {
@@ -88,6 +97,8 @@ Oid make_storage(Design *design, bool same_layout) {
         if (there)
             continue;
         const Oid relid = catalog::create_state_table(p->view, node.number, design->state_columns[static_cast<size_t>(node.number)]);
+        if (node.result_column != nullptr)
+            catalog::grant_state_table(relid, p->owner);
         const int nkeys = node.node->nkeys();
         Relation state = table_open(relid, NoLock);
         std::span<AttrNumber> columns{node.key_column, static_cast<size_t>(nkeys)};
@@ -158,6 +169,10 @@ void build_node(Run &run, NodeProgram &node) {
             all[node.state_place[i].column - 1] = state[i];
             all_nulls[node.state_place[i].column - 1] = state_nulls[i];
         }
+        for (int a = 0; node.result_column != nullptr && a < node.naggs; a++) {
+            all[node.result_column[a] - 1] = row[nkeys + static_cast<size_t>(a)];
+            all_nulls[node.result_column[a] - 1] = row_nulls[nkeys + static_cast<size_t>(a)];
+        }
         stored.add(all, all_nulls, 1);
     }
     table_close(rel, NoLock);
@@ -166,6 +181,10 @@ void build_node(Run &run, NodeProgram &node) {
     Target *target = open_target(node.relid, node.identity);
     apply_difference(run, target, stored);
     close_target(target);
+    // What is above reads it.
+    PopActiveSnapshot();
+    CommandCounterIncrement();
+    PushActiveSnapshot(GetLatestSnapshot());
 }
 
 int64 rebuild_with(Program *program) {

@@ -153,6 +153,58 @@ bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes) {
     return any;
 }
 
+namespace {
+
+void register_relation(const char *name, TupleDesc desc, Tuplestorestate *rows, int64 count) {
+    auto *enr = pg::create<EphemeralNamedRelationData>();
+    enr->md.name = const_cast<char *>(name);
+    enr->md.tupdesc = desc;
+    enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+    enr->md.enrtuples = static_cast<double>(count);
+    enr->reldata = rows;
+    if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
+        elog(ERROR, "could not register \"%s\"", name);
+}
+
+} // namespace
+
+int64 changed_rows(const Run &run, const algebra::Input &input) {
+    if (input.kind != algebra::InputKind::node)
+        return run.tables[input.source].rows;
+    int64 n = 0;
+    if (ZSet *delta = run.node_deltas[input.source])
+        for (const ZSet::Row *row : delta->rows())
+            n += row->weight != 0 ? 1 : 0;
+    return n;
+}
+
+void register_node_delta(Run &run, int number) {
+    if (algebra::has(run.node_relations, number))
+        return;
+    run.node_relations |= algebra::only(number);
+    pg::InContext in(run.memory);
+    const NodeProgram &node = run.program->nodes[number];
+    const int natts = node.row_desc->natts;
+    TupleDesc desc = CreateTemplateTupleDesc(natts + 1);
+    for (int i = 0; i < natts; i++)
+        TupleDescCopyEntry(desc, static_cast<AttrNumber>(i + 1), node.row_desc, static_cast<AttrNumber>(i + 1));
+    TupleDescInitEntry(desc, static_cast<AttrNumber>(natts + 1), "w", INT8OID, -1, 0);
+    Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
+    auto *values = pg::create_array<Datum>(static_cast<size_t>(natts) + 1);
+    auto *nulls = pg::create_array<bool>(static_cast<size_t>(natts) + 1);
+    int64 count = 0;
+    for (const ZSet::Row *row : run.node_deltas[number]->rows()) {
+        if (row->weight == 0)
+            continue;
+        std::copy(row->values, row->values + natts, values);
+        std::copy(row->nulls, row->nulls + natts, nulls);
+        values[natts] = Int64GetDatum(row->weight);
+        tuplestore_putvalues(rows, desc, values, nulls);
+        count++;
+    }
+    register_relation(lower::node_delta_name(number), desc, rows, count);
+}
+
 void connect_spi(Run &run) {
     if (run.spi)
         return;
@@ -165,14 +217,7 @@ void connect_spi(Run &run) {
         if (delta.is_empty())
             continue;
         build_relation(run, static_cast<int>(t), delta);
-        auto *enr = pg::create<EphemeralNamedRelationData>();
-        enr->md.name = const_cast<char *>(lower::delta_name(static_cast<int>(t)));
-        enr->md.tupdesc = delta.program->delta_desc;
-        enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-        enr->md.enrtuples = static_cast<double>(delta.rows);
-        enr->reldata = delta.relation;
-        if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
-            elog(ERROR, "could not register the change of relation %u", delta.relid);
+        register_relation(lower::delta_name(static_cast<int>(t)), delta.program->delta_desc, delta.relation, delta.rows);
     }
     run.spi = true;
     MemoryContextSwitchTo(context);

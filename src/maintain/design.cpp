@@ -201,6 +201,11 @@ const char *state_table_columns(NodeProgram *p) {
             p->state_place[p->first_state[a] + s] = {++column, -1};
         }
     }
+    for (int a = 0; p->result_column != nullptr && a < p->naggs; a++) {
+        const analysis::ColumnType &t = p->node->columns[static_cast<size_t>(p->node->nkeys() + a)];
+        appendStringInfo(&sql, ", r%d %s", a + 1, pg::type_name(t.type, -1));
+        p->result_column[a] = ++column;
+    }
     return sql.data;
 }
 
@@ -373,30 +378,18 @@ const pg::Refusal *check_node(const NodeProgram &p) {
     if (p.naggs > kMaxParts || p.node->nkeys() > kMaxParts)
         return analysis::make_refusal("too-many-columns", "more than 60 aggregates or grouping columns in one SELECT",
                                       "The state of such a group is too wide.", "Split the query into several materialized views.");
-    bool over_node = false;
-    for (const BlockProgram &b : p.blocks)
-        for (const algebra::Input &input : b.block->inputs)
-            over_node |= input.kind == algebra::InputKind::node;
     for (int a = 0; a < p.naggs; a++) {
         const char *name = get_func_name(p.specs[a].aggfnoid);
         if (is_bivariate_float(p.specs[a].aggfnoid))
             return analysis::make_refusal("unsupported-aggregate", psprintf("aggregate %s", name),
                                           psprintf("The aggregate %s depends on the order of its input, by rounding, and is not kept exactly yet.", name),
                                           "Use another aggregate, or register the materialized view with mode => 'manual'.");
-        if (over_node && is_read_again_kind(p.specs[a].kind))
-            return analysis::make_refusal("unsupported-aggregate", psprintf("aggregate %s over a grouped subquery", name),
-                                          psprintf("The aggregate %s over a grouped or DISTINCT subquery is not maintained incrementally.", name),
-                                          "Rewrite the query without it, or register the materialized view with mode => 'manual'.");
     }
     for (int k = 0; k < p.node->nkeys(); k++)
         if (get_typtype(p.node->columns[k].type) == TYPTYPE_PSEUDO || p.key_ops[k].equal == nullptr)
             return analysis::make_refusal("unsupported-key", psprintf("grouping by type %s", format_type_be(p.node->columns[k].type)),
                                           "Values of this type cannot be stored in a column, or have no equality.",
                                           "Group by the fields of the row instead.");
-    if (p.ambiguous_keys && over_node)
-        return analysis::make_refusal("unsupported-key", "grouping of a grouped subquery by a type with equal values of different form",
-                                      "The representative of such a key cannot be read again from the subquery.",
-                                      "Cast the key to a type whose equal values are identical.");
     return nullptr;
 }
 
@@ -457,6 +450,41 @@ const Query *view_query(Relation rel) {
     return linitial_node(Query, rel->rd_rules->rules[0]->actions);
 }
 
+namespace {
+
+void number_blocks(Program *program) {
+    uint32 number = 0;
+    for (NodeProgram &node : program->nodes)
+        for (BlockProgram &block : node.blocks)
+            block.number = number++;
+    for (BlockProgram &block : program->output.blocks)
+        block.number = number++;
+}
+
+/// Nodes that are joined, or below an aggregate that reads its groups again, are read by SQL: their state tables hold
+/// the results too, and the view's owner must be able to read them.
+void mark_nodes_read_by_sql(Design *design) {
+    Program *program = design->program;
+    auto mark = [&](const pg::Vector<BlockProgram> &blocks, bool read_again) {
+        for (const BlockProgram &b : blocks)
+            for (const algebra::Input &input : b.block->inputs)
+                if (input.kind == algebra::InputKind::node && (read_again || !b.direct)) {
+                    NodeProgram &node = program->nodes[input.source];
+                    node.result_column = pg::create_array<AttrNumber>(static_cast<size_t>(node.naggs) + 1);
+                }
+    };
+    for (const NodeProgram &node : program->nodes)
+        mark(node.blocks, node.consolidates || node.ambiguous_keys);
+    mark(program->output.blocks, false);
+    for (const NodeProgram &node : program->nodes)
+        if (node.result_column != nullptr) {
+            program->query->facts.push_back({RelationRelationId, program->view, 0, "owner"});
+            break;
+        }
+}
+
+} // namespace
+
 Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal **refusal) {
     analysis::ViewQuery *analysed = analysis::analyse(query, owner, refusal);
     if (analysed == nullptr)
@@ -475,6 +503,8 @@ Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal *
             return nullptr;
     for (const Block *block : analysed->output.blocks)
         program->output.blocks.push_back(make_block(*block));
+    number_blocks(program);
+    mark_nodes_read_by_sql(design);
     program->output.ops = column_ops(analysed->output.columns);
     if (OidIsValid(view)) {
         Relation rel = table_open(view, AccessShareLock);

@@ -72,7 +72,10 @@ Evaluator *Evaluator::over_input(const analysis::Block &block) { return compile(
 
 Evaluator *Evaluator::over_wide(const analysis::Block &block, const pg::Vector<lower::WideColumn> &wide, bool with_quals) {
     auto *context = const_cast<pg::Vector<lower::WideColumn> *>(&wide);
-    List *quals = with_quals ? reinterpret_cast<List *>(widen(reinterpret_cast<Node *>(block.quals), context)) : NIL;
+    List *quals = NIL;
+    for (int i = 0; with_quals && i < list_length(block.quals); i++)
+        if (!block.qual_shapes[i].anti) // the ties of anti inputs are always evaluated by SQL
+            quals = lappend(quals, widen(static_cast<Node *>(list_nth(block.quals, i)), context));
     return compile(quals, reinterpret_cast<List *>(widen(reinterpret_cast<Node *>(block.outputs), context)));
 }
 

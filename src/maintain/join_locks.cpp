@@ -41,17 +41,26 @@ void collect_hashes(Run &run, const BlockProgram &block, int qual, int input, pg
         return;
     }
     TieSide side = tie_side(*block.block, qual, input);
+    auto add = [&](Datum value, bool isnull) {
+        if (!isnull)
+            hashes->push_back(DatumGetUInt32(FunctionCall1Coll(&side.hash, side.collation, value)));
+    };
+    const algebra::Input &source = block.block->inputs[input];
+    if (source.kind == InputKind::node) {
+        for (const ZSet::Row *row : run.node_deltas[source.source]->rows())
+            if (row->weight != 0)
+                add(row->values[side.column - 1], row->nulls[side.column - 1]);
+        return;
+    }
     for (DeltaReader reader(run, block.block->inputs[input].source); reader.next();) {
         bool isnull;
         const Datum value = slot_getattr(reader.slot(), side.column, &isnull);
-        if (!isnull)
-            hashes->push_back(DatumGetUInt32(FunctionCall1Coll(&side.hash, side.collation, value)));
+        add(value, isnull);
     }
 }
 
 bool changed(const Run &run, const BlockProgram &block, int input) {
-    const algebra::Input &in = block.block->inputs[input];
-    return in.kind == InputKind::table && !run.tables[in.source].is_empty();
+    return changed_rows(run, block.block->inputs[input]) > 0;
 }
 
 /// Whether the change of `input`, joined with everything but `other`, is not empty: else no pair of theirs can arise.
@@ -72,7 +81,7 @@ void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &
     if (!left && !right)
         return;
     const auto &inputs = block.block->inputs;
-    const bool self = inputs[pair.left].source == inputs[pair.right].source;
+    const bool self = inputs[pair.left].source == inputs[pair.right].source && inputs[pair.left].kind == inputs[pair.right].kind;
     if (pair.qual < 0 && left != right && !reaches(run, block, left ? pair.left : pair.right, left ? pair.right : pair.left))
         return;
     pg::Vector<uint64> l, r;
@@ -91,22 +100,13 @@ void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &
 
 } // namespace
 
-void lock_joins(Run &run) {
+void lock_joins(Run &run, pg::Vector<BlockProgram> &blocks) {
     pg::InContext in(run.memory);
-    uint32 block_number = 0;
-    auto lock_blocks = [&](pg::Vector<BlockProgram> &blocks) {
-        for (BlockProgram &block : blocks) {
-            const uint32 base = 4096 * block_number++;
-            if (block.direct)
-                continue;
+    for (BlockProgram &block : blocks)
+        if (!block.direct)
             delta::join_pairs(block.block->shape(), [&](const delta::Pair &pair) {
-                lock_pair(run, block, base + static_cast<uint32>(pair.left) * 64 + static_cast<uint32>(pair.right), pair);
+                lock_pair(run, block, 4096 * block.number + static_cast<uint32>(pair.left) * 64 + static_cast<uint32>(pair.right), pair);
             });
-        }
-    };
-    for (NodeProgram &node : run.program->nodes)
-        lock_blocks(node.blocks);
-    lock_blocks(run.program->output.blocks);
 }
 
 } // namespace upkeep::maintain

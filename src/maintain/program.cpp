@@ -143,6 +143,21 @@ static std::optional<Identity> state_identity(const catalog::StateTable &table) 
     return found;
 }
 
+namespace {
+
+/// Tells the analysed node where SQL finds its rows.
+void note_stored(Program *program, const NodeProgram &node) {
+    analysis::GroupNode *stored = program->query->nodes[static_cast<size_t>(node.number)];
+    stored->stored = node.relid;
+    stored->stored_columns.clear();
+    for (int k = 0; k < stored->nkeys(); k++)
+        stored->stored_columns.push_back(node.key_column[k]);
+    for (int a = 0; a < node.naggs; a++)
+        stored->stored_columns.push_back(node.result_column[a]);
+}
+
+} // namespace
+
 bool bind_design(Design *design, const char **why) {
     Program *p = design->program;
     std::optional<Identity> identity =
@@ -173,6 +188,8 @@ bool bind_design(Design *design, const char **why) {
             *why = "a state table is gone";
             return false;
         }
+        if (node.result_column != nullptr)
+            note_stored(p, node);
     }
     return true;
 }

@@ -18,6 +18,7 @@ struct TermPlan {
 
 struct BlockProgram {
     const analysis::Block *block;
+    uint32 number; // within the program
     bool direct; // a single stored input and nothing else: evaluated over its rows, without SQL
     Evaluator *input_evaluator; // direct
     pg::Vector<lower::WideColumn> wide;
@@ -65,6 +66,7 @@ struct NodeProgram {
     bool in_view;         // the view itself is the state
     Oid relid;            // the state table, or the view
     AttrNumber *key_column; // of the target
+    AttrNumber *result_column; // of the state table, per aggregate, where SQL reads the node's rows; else nullptr
     StatePlace *state_place;
     int *visible_count;     // in the view: per aggregate, the state position that counts its non-null values, or -1
     Identity identity;

@@ -17,15 +17,23 @@ namespace upkeep::maintain {
 
 namespace {
 
-bool any_sql(const Program &program) {
-    for (const NodeProgram &node : program.nodes)
-        for (const BlockProgram &b : node.blocks)
-            if (!b.direct)
-                return true;
-    for (const BlockProgram &b : program.output.blocks)
+bool uses_sql(const pg::Vector<BlockProgram> &blocks) {
+    for (const BlockProgram &b : blocks)
         if (!b.direct)
             return true;
     return false;
+}
+
+/// The delta of a flow: the locks first, then a snapshot that is newer than them and than what was applied below.
+void read_flow(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::ColumnOps> ops, RowSink &sink) {
+    const bool sql = uses_sql(blocks);
+    if (sql) {
+        lock_joins(run, blocks);
+        PushActiveSnapshot(GetLatestSnapshot());
+    }
+    flow_delta(run, blocks, ops, sink);
+    if (sql)
+        PopActiveSnapshot();
 }
 
 /// The stages in topological order: each node's state, then the view.
@@ -37,12 +45,12 @@ bool run_stages(Run &run) {
         GroupTable groups(node, run.memory);
         if (node.consolidates) {
             ZSet rows(node.flow_ops, run.memory);
-            flow_delta(run, node.blocks, node.flow_ops, rows);
+            read_flow(run, node.blocks, node.flow_ops, rows);
             for (const ZSet::Row *row : rows.rows())
                 if (row->weight != 0)
                     groups.add(row->values, row->nulls, row->weight);
         } else {
-            flow_delta(run, node.blocks, node.flow_ops, groups);
+            read_flow(run, node.blocks, node.flow_ops, groups);
         }
         if (!apply_groups(run, node, groups))
             return false;
@@ -51,21 +59,14 @@ bool run_stages(Run &run) {
     if (program.output_in_node || !flow_changed(run, program.output.blocks))
         return true;
     ZSet rows(program.output.ops, run.memory);
-    flow_delta(run, program.output.blocks, program.output.ops, rows);
+    read_flow(run, program.output.blocks, program.output.ops, rows);
     return apply_to_view(run, rows);
 }
 
 void execute(Run &run) {
     run.node_deltas.resize(run.program->nodes.size(), nullptr);
     CommandCounterIncrement();
-    const bool sql = any_sql(*run.program);
-    if (sql) {
-        lock_joins(run);
-        PushActiveSnapshot(GetLatestSnapshot());
-    }
     run_stages(run);
-    if (sql)
-        PopActiveSnapshot();
     finish_spi(run);
     CommandCounterIncrement();
 }

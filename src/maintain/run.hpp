@@ -23,6 +23,7 @@ struct Run {
     MemoryContext memory; // of this run
     pg::Vector<TableDelta> tables; // by table number of the query
     pg::Vector<ZSet *> node_deltas; // by node number, nullptr until applied
+    algebra::InputSet node_relations = 0; // nodes whose deltas SQL knows already
     bool spi = false;              // connected, deltas registered
     bool broken = false;           // a row that should be there is not: the view is stale
     const char *broken_why = nullptr;
@@ -51,8 +52,8 @@ bool flow_changed(const Run &run, const pg::Vector<BlockProgram> &blocks);
 /// one changed input without that one, for a change of this size. SPI is connected.
 SPIPlanPtr term_plan(Run &run, BlockProgram &block, algebra::InputSet changed, algebra::InputSet all_changed, int without = -1);
 
-/// Takes the lock tags of every join pair that this change touches, in order.
-void lock_joins(Run &run);
+/// Takes the lock tags of every join pair of these blocks that this change touches, in order.
+void lock_joins(Run &run, pg::Vector<BlockProgram> &blocks);
 
 /// Merges the groups into the node's state and records the node's own delta. False: broken.
 bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups);
@@ -77,6 +78,12 @@ void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls,
 /// Connects to SPI once per run and makes the deltas known to it.
 void connect_spi(Run &run);
 void finish_spi(Run &run);
+
+/// Makes the delta of a node known to SQL, once it is applied.
+void register_node_delta(Run &run, int node);
+
+/// Number of changed rows of an input's source.
+int64 changed_rows(const Run &run, const algebra::Input &input);
 
 /// Makes `target` hold exactly the rows of `wanted`, writing only what differs.
 void apply_difference(Run &run, Target *target, ZSet &wanted);

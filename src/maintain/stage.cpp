@@ -104,6 +104,10 @@ void fill_target_row(Stage &s, const Datum *keys, const bool *key_nulls) {
             s.fresh->tts_values[s.node.state_place[i].column - 1] = s.new_state[i];
             s.fresh->tts_isnull[s.node.state_place[i].column - 1] = s.new_state_nulls[i];
         }
+        for (int a = 0; s.node.result_column != nullptr && a < s.node.naggs; a++) {
+            s.fresh->tts_values[s.node.result_column[a] - 1] = s.new_row[s.node.node->nkeys() + a];
+            s.fresh->tts_isnull[s.node.result_column[a] - 1] = s.new_row_nulls[s.node.node->nkeys() + a];
+        }
     }
     ExecStoreVirtualTuple(s.fresh);
 }

@@ -128,13 +128,14 @@ void block_delta(Run &run, BlockProgram &block, RowSink &sink) {
         direct_delta(run, block, sink);
         return;
     }
+    const InputSet anti = algebra::anti_inputs(block.block->shape());
     if (!delta::has_phantoms(changed)) {
-        run_term(run, block, changed, changed, 1, block.wide_outputs, sink);
+        run_term(run, block, changed, changed, (changed & anti) == 0 ? 1 : -1, block.wide_outputs, sink);
         return;
     }
     // Phantom pairs cancel only once all terms are added up: nothing that can fail is evaluated before.
     ZSet wide(block.wide_ops, run.memory);
-    delta::join_terms(changed, [&](const delta::Term &term) { run_term(run, block, term.changed, changed, term.sign, nullptr, wide); });
+    delta::join_terms(changed, anti, [&](const delta::Term &term) { run_term(run, block, term.changed, changed, term.sign, nullptr, wide); });
     evaluate_rows(wide, block.wide_desc, *block.wide_all, sink);
 }
 
@@ -159,9 +160,14 @@ static int size_class(int64 rows) { return rows <= 8 ? 0 : rows <= 256 ? 1 : row
 
 SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, int without) {
     int64 rows = 0;
-    for (size_t i = 0; i < block.block->inputs.size(); i++)
-        if (algebra::has(changed, static_cast<int>(i)))
-            rows = std::max(rows, run.tables[block.block->inputs[i].source].rows);
+    for (size_t i = 0; i < block.block->inputs.size(); i++) {
+        const algebra::Input &input = block.block->inputs[i];
+        if (!algebra::has(changed, static_cast<int>(i)))
+            continue;
+        rows = std::max(rows, changed_rows(run, input));
+        if (input.kind == InputKind::node)
+            register_node_delta(run, input.source);
+    }
     const int wanted = size_class(rows);
     const bool phantoms = delta::has_phantoms(all_changed);
     for (const TermPlan &p : block.plans)
