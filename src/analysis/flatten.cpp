@@ -20,8 +20,6 @@ bool Analyser::check_features(const Query *q) {
         return not_yet("WITH RECURSIVE");
     if (q->hasWindowFuncs)
         return not_yet("a window function");
-    if (q->hasSubLinks)
-        return not_yet("a subquery in an expression");
     if (q->hasTargetSRFs)
         return not_yet("a set-returning function in the select list");
     if (q->limitCount != nullptr || q->limitOffset != nullptr)
@@ -53,7 +51,7 @@ bool Analyser::query(Query *q, List *ctes, Arms *out) {
     foreach (lc, q->jointree->fromlist)
         if (!from_item(q, static_cast<Node *>(lfirst(lc)), ctes, out))
             return false;
-    if (!add_quals(q, q->jointree->quals, out))
+    if (!add_quals(q, q->jointree->quals, ctes, out))
         return false;
 
     if (q->hasAggs || q->groupClause != NIL || q->havingQual != nullptr) {

@@ -34,6 +34,21 @@ struct Arm {
 
 using Arms = pg::Vector<Arm>;
 
+/// How the inputs that a combined arm has beyond those of an outer arm depend on that outer arm.
+struct Correlation {
+    List *ties = NIL;       // OpExpr: an equality between an expression of the outer side and one of the inner side
+    List *outer_sides = NIL;
+    List *inner_sides = NIL;
+    List *outer_only = NIL; // conjuncts over the outer side alone
+    List *inner_only = NIL;
+};
+
+/// The conjuncts of a condition, nested ANDs pulled apart.
+List *conjuncts(Node *condition);
+
+/// EXISTS (…), NOT EXISTS (…) or … IN (SELECT …) as a conjunct by itself, else nullptr.
+SubLink *existence_test(Node *conjunct, bool *negated);
+
 class Analyser {
   public:
     Analyser(ViewQuery *view, Oid owner) : view_(view), owner_(owner) {}
@@ -63,7 +78,16 @@ class Analyser {
     bool add_query(Query *sub, int index, List *ctes, Arms *arms);
     bool add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms *arms);
     bool add_rows(RangeTblEntry *rte, int index, algebra::InputKind kind, Arms *arms);
-    bool add_quals(Query *q, Node *quals, Arms *arms);
+    bool add_quals(Query *q, Node *quals, List *ctes, Arms *arms);
+    /// The arm with a subquery's arm behind it; its outputs are those of the subquery, resolved.
+    Arm merge(const Arm &arm, const Arm &part);
+
+    bool outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms);
+    bool add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *matched, Arms *unmatched);
+    bool add_existence(SubLink *link, bool negated, List *ctes, Arms *arms);
+    bool keep_where(const Arm &outer, const Arms &combined, algebra::Role role, Arms *result);
+    bool correlate(const Arm &outer, const Arm &combined, Correlation *correlation);
+    int add_key_node(const Arm &outer, const Arms &combined, const Correlation &correlation);
     Node *resolve(Node *expression, const Arm &arm);
 
     bool aggregate(Query *q, Arms *arms);

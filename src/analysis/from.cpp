@@ -74,26 +74,40 @@ Node *Analyser::resolve(Node *expression, const Arm &arm) {
     return result;
 }
 
-bool Analyser::add_quals(Query *q, Node *quals, Arms *arms) {
+bool Analyser::add_quals(Query *q, Node *quals, List *ctes, Arms *arms) {
     if (quals == nullptr)
         return true;
-    quals = flatten_join_alias_vars(q, quals);
-    for (Arm &arm : *arms) {
-        Node *resolved = resolve(quals, arm);
-        if (refusal != nullptr || !check_tree(resolved))
-            return false;
-        // Nested ANDs are pulled apart, so that each conjunct can be judged by itself.
-        List *todo = make_ands_implicit(reinterpret_cast<Expr *>(resolved));
-        while (todo != NIL) {
-            auto *conjunct = static_cast<Node *>(linitial(todo));
-            todo = list_delete_first(todo);
-            if (is_andclause(conjunct))
-                todo = list_concat(list_copy(castNode(BoolExpr, conjunct)->args), todo);
-            else
-                arm.quals = lappend(arm.quals, conjunct);
+    ListCell *lc;
+    foreach (lc, conjuncts(flatten_join_alias_vars(q, quals))) {
+        auto *conjunct = static_cast<Node *>(lfirst(lc));
+        bool negated = false;
+        if (SubLink *link = existence_test(conjunct, &negated)) {
+            if (!add_existence(link, negated, ctes, arms))
+                return false;
+            continue;
+        }
+        for (Arm &arm : *arms) {
+            Node *resolved = resolve(conjunct, arm);
+            if (refusal != nullptr || !check_tree(resolved))
+                return false;
+            arm.quals = list_concat(list_copy(arm.quals), conjuncts(resolved));
         }
     }
     return true;
+}
+
+List *conjuncts(Node *condition) {
+    List *result = NIL;
+    List *todo = make_ands_implicit(reinterpret_cast<Expr *>(condition));
+    while (todo != NIL) {
+        auto *conjunct = static_cast<Node *>(linitial(todo));
+        todo = list_delete_first(list_copy(todo));
+        if (is_andclause(conjunct))
+            todo = list_concat(list_copy(castNode(BoolExpr, conjunct)->args), todo);
+        else
+            result = lappend(result, conjunct);
+    }
+    return result;
 }
 
 bool Analyser::from_item(Query *q, Node *item, List *ctes, Arms *arms) {
@@ -102,8 +116,8 @@ bool Analyser::from_item(Query *q, Node *item, List *ctes, Arms *arms) {
         return range_table_entry(q, castNode(RangeTblRef, item)->rtindex, ctes, arms);
     auto *join = castNode(JoinExpr, item);
     if (join->jointype != JOIN_INNER)
-        return not_yet("an outer join");
-    return from_item(q, join->larg, ctes, arms) && from_item(q, join->rarg, ctes, arms) && add_quals(q, join->quals, arms);
+        return outer_join(q, join, ctes, arms);
+    return from_item(q, join->larg, ctes, arms) && from_item(q, join->rarg, ctes, arms) && add_quals(q, join->quals, ctes, arms);
 }
 
 bool Analyser::range_table_entry(Query *q, int index, List *ctes, Arms *arms) {
@@ -204,32 +218,39 @@ bool Analyser::add_query(Query *sub, int index, List *ctes, Arms *arms) {
     Arms combined;
     for (const Arm &arm : *arms)
         for (const Arm &part : below) {
-            Arm next = arm;
-            const int shift = static_cast<int>(arm.inputs.size());
-            // What the subquery took from its surroundings (LATERAL) is now a reference to this query's range table.
-            auto take = [&](Node *expression) {
-                Node *copy = static_cast<Node *>(copyObjectImpl(expression));
-                IncrementVarSublevelsUp(copy, -1, 1);
-                return resolve(shift_inputs(copy, shift), arm);
-            };
-            for (const algebra::Input &input : part.inputs)
-                next.inputs.push_back(input);
-            for (RangeTblEntry *rte : part.rtes) {
-                RangeTblEntry *copy = rte;
-                if (rte != nullptr && rte->rtekind != RTE_RELATION) {
-                    copy = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
-                    copy->functions = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(copy->functions)));
-                    copy->values_lists = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(copy->values_lists)));
-                    copy->lateral = true;
-                }
-                next.rtes.push_back(copy);
-            }
-            next.quals = list_concat(list_copy(arm.quals), reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.quals))));
-            next.bindings[index - 1].columns = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.outputs)));
+            Arm next = merge(arm, part);
+            next.bindings[index - 1].columns = next.outputs;
+            next.outputs = NIL;
             combined.push_back(next);
         }
     *arms = combined;
     return refusal == nullptr;
+}
+
+Arm Analyser::merge(const Arm &arm, const Arm &part) {
+    Arm next = arm;
+    const int shift = static_cast<int>(arm.inputs.size());
+    // What the subquery took from its surroundings (LATERAL, correlation) is now a reference to this query's range table.
+    auto take = [&](Node *expression) {
+        Node *copy = static_cast<Node *>(copyObjectImpl(expression));
+        IncrementVarSublevelsUp(copy, -1, 1);
+        return resolve(shift_inputs(copy, shift), arm);
+    };
+    for (const algebra::Input &input : part.inputs)
+        next.inputs.push_back(input);
+    for (RangeTblEntry *rte : part.rtes) {
+        RangeTblEntry *copy = rte;
+        if (rte != nullptr && rte->rtekind != RTE_RELATION) {
+            copy = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
+            copy->functions = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(copy->functions)));
+            copy->values_lists = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(copy->values_lists)));
+            copy->lateral = true;
+        }
+        next.rtes.push_back(copy);
+    }
+    next.quals = list_concat(list_copy(arm.quals), reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.quals))));
+    next.outputs = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.outputs)));
+    return next;
 }
 
 bool Analyser::add_cte(Query *, RangeTblEntry *rte, int index, List *ctes, Arms *arms) {

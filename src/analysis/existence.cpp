@@ -1,0 +1,306 @@
+// Outer joins, EXISTS and IN, through a node of the distinct keys that the inner side offers.
+//
+//   A ⋉ B on a = b  =  A ⋈ δ(π_b B)             A ▷ B on a = b  =  A ▷ δ(π_b B)
+//   A ⟕ B           =  (A ⋈ B) ⊎ (A ▷ B) × NULLs
+//
+// The node counts the rows of each key, so that only the appearance and the disappearance of a key reach the outer side.
+#include "analysis/flatten.hpp"
+
+extern "C" {
+#include "parser/parse_relation.h"
+}
+
+namespace upkeep::analysis {
+
+using algebra::InputSet;
+using algebra::Role;
+
+namespace {
+
+struct Read {
+    InputSet set = 0;
+    bool unresolved = false;
+};
+
+bool read_walker(Node *node, void *context) {
+    if (node == nullptr)
+        return false;
+    auto *read = static_cast<Read *>(context);
+    if (IsA(node, Var)) {
+        auto *var = castNode(Var, node);
+        if (var->varlevelsup > 0 || var->varno < kInputBase)
+            read->unresolved = true;
+        else
+            read->set |= algebra::only(var->varno - kInputBase);
+        return false;
+    }
+    return pg::walk_tree(node, read_walker, context);
+}
+
+Read inputs_read(Node *node) {
+    Read read;
+    read_walker(node, &read);
+    return read;
+}
+
+InputSet first_inputs(size_t n) { return algebra::only(static_cast<int>(n)) - 1; }
+
+void collect_indexes(Node *item, List **indexes) {
+    if (IsA(item, RangeTblRef)) {
+        *indexes = lappend_int(*indexes, castNode(RangeTblRef, item)->rtindex);
+        return;
+    }
+    auto *join = castNode(JoinExpr, item);
+    collect_indexes(join->larg, indexes);
+    collect_indexes(join->rarg, indexes);
+}
+
+/// Every column of the relations of a FROM item reads NULL.
+void bind_to_nulls(Query *q, Node *item, Arm *arm) {
+    List *indexes = NIL;
+    collect_indexes(item, &indexes);
+    ListCell *lc;
+    foreach (lc, indexes) {
+        const int index = lfirst_int(lc);
+        List *vars = NIL;
+        expandRTE(rt_fetch(index, q->rtable), index, 0, -1, true, nullptr, &vars);
+        List *nulls = NIL;
+        ListCell *v;
+        foreach (v, vars) {
+            auto *var = static_cast<Node *>(lfirst(v));
+            nulls = lappend(nulls, makeNullConst(exprType(var), exprTypmod(var), exprCollation(var)));
+        }
+        arm->bindings[index - 1].input = -1;
+        arm->bindings[index - 1].columns = nulls;
+    }
+}
+
+struct Substitution {
+    List *outputs;
+};
+
+/// The subquery's output columns in the test expression of IN.
+Node *substitute_outputs(Node *node, void *context) {
+    if (node == nullptr)
+        return nullptr;
+    if (IsA(node, Param) && castNode(Param, node)->paramkind == PARAM_SUBLINK)
+        return static_cast<Node *>(copyObjectImpl(list_nth(static_cast<Substitution *>(context)->outputs, castNode(Param, node)->paramid - 1)));
+    return pg::mutate_tree(node, substitute_outputs, context);
+}
+
+/// The inputs of a combined arm beyond those of the outer one, as an arm of its own.
+Arm inner_arm(const Arm &outer, const Arm &combined, const Correlation &correlation) {
+    const int n = static_cast<int>(outer.inputs.size());
+    Arm arm;
+    for (size_t i = outer.inputs.size(); i < combined.inputs.size(); i++) {
+        arm.inputs.push_back(combined.inputs[i]);
+        RangeTblEntry *rte = combined.rtes[i];
+        if (rte != nullptr && rte->rtekind != RTE_RELATION) {
+            rte = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
+            rte->functions = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(rte->functions), -n));
+            rte->values_lists = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(rte->values_lists), -n));
+        }
+        arm.rtes.push_back(rte);
+    }
+    arm.quals = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(correlation.inner_only), -n));
+    arm.outputs = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(correlation.inner_sides), -n));
+    if (arm.outputs == NIL) // uncorrelated: one key, there or not
+        arm.outputs = list_make1(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true));
+    return arm;
+}
+
+} // namespace
+
+SubLink *existence_test(Node *conjunct, bool *negated) {
+    *negated = false;
+    if (is_notclause(conjunct)) {
+        *negated = true;
+        conjunct = reinterpret_cast<Node *>(get_notclausearg(reinterpret_cast<Expr *>(conjunct)));
+    }
+    if (!IsA(conjunct, SubLink))
+        return nullptr;
+    auto *link = castNode(SubLink, conjunct);
+    // NOT IN has a rule of its own for NULLs.
+    if (link->subLinkType == EXISTS_SUBLINK || (link->subLinkType == ANY_SUBLINK && !*negated))
+        return link;
+    return nullptr;
+}
+
+/// Sorts the conditions that the combined arm has beyond the outer one.
+bool Analyser::correlate(const Arm &outer, const Arm &combined, Correlation *correlation) {
+    const InputSet outside = first_inputs(outer.inputs.size());
+    for (size_t i = outer.inputs.size(); i < combined.inputs.size(); i++) {
+        const RangeTblEntry *rte = combined.rtes[i];
+        if (rte == nullptr || rte->rtekind == RTE_RELATION)
+            continue;
+        const Read functions = inputs_read(reinterpret_cast<Node *>(rte->functions)), values = inputs_read(reinterpret_cast<Node *>(rte->values_lists));
+        if (((functions.set | values.set) & outside) != 0 || functions.unresolved || values.unresolved)
+            return not_yet("a correlated function on the inner side of an outer join or in a subquery");
+    }
+    for (int i = list_length(outer.quals); i < list_length(combined.quals); i++) {
+        auto *qual = static_cast<Node *>(list_nth(combined.quals, i));
+        const Read read = inputs_read(qual);
+        if (read.unresolved)
+            return not_yet("a subquery correlated on several levels");
+        if ((read.set & outside) == 0) {
+            correlation->inner_only = lappend(correlation->inner_only, qual);
+            continue;
+        }
+        if ((read.set & ~outside) == 0) {
+            correlation->outer_only = lappend(correlation->outer_only, qual);
+            continue;
+        }
+        auto *op = reinterpret_cast<OpExpr *>(qual);
+        if (!IsA(qual, OpExpr) || list_length(op->args) != 2 || !op_mergejoinable(op->opno, exprType(static_cast<Node *>(linitial(op->args)))))
+            return not_yet("an outer join or subquery that is correlated by something else than equalities");
+        auto *left = static_cast<Node *>(linitial(op->args)), *right = static_cast<Node *>(lsecond(op->args));
+        const InputSet l = inputs_read(left).set, r = inputs_read(right).set;
+        const bool left_is_outer = l != 0 && (l & ~outside) == 0 && (r & outside) == 0;
+        const bool right_is_outer = r != 0 && (r & ~outside) == 0 && (l & outside) == 0;
+        if (!left_is_outer && !right_is_outer)
+            return not_yet("an outer join or subquery that is correlated by an equality of mixed columns");
+        Node *inner = left_is_outer ? right : left;
+        const Oid own = exprCollation(inner);
+        if (OidIsValid(own) && own != op->inputcollid)
+            return not_yet("an outer join or subquery that is correlated under another collation than the column's");
+        correlation->ties = lappend(correlation->ties, op);
+        correlation->outer_sides = lappend(correlation->outer_sides, left_is_outer ? left : right);
+        correlation->inner_sides = lappend(correlation->inner_sides, inner);
+    }
+    return true;
+}
+
+/// δ over the inner sides of the ties; returns the node's number, or -1.
+int Analyser::add_key_node(const Arm &outer, const Arms &combined, const Correlation &correlation) {
+    Arms arms;
+    for (const Arm &c : combined) {
+        Correlation own;
+        if (!correlate(outer, c, &own))
+            return -1;
+        bool alike = list_length(own.ties) == list_length(correlation.ties) && equal(own.outer_sides, correlation.outer_sides);
+        for (int t = 0; alike && t < list_length(own.ties); t++)
+            alike = static_cast<OpExpr *>(list_nth(own.ties, t))->opno == static_cast<OpExpr *>(list_nth(correlation.ties, t))->opno &&
+                    exprType(static_cast<Node *>(list_nth(own.inner_sides, t))) == exprType(static_cast<Node *>(list_nth(correlation.inner_sides, t)));
+        if (!alike || (combined.size() > 1 && own.outer_only != NIL)) {
+            not_yet("an outer join or subquery whose UNION ALL arms are correlated in different ways");
+            return -1;
+        }
+        arms.push_back(inner_arm(outer, c, own));
+    }
+    auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
+    ListCell *lc;
+    foreach (lc, arms[0].outputs) {
+        KeyColumn key;
+        if (!functional_key(static_cast<Node *>(lfirst(lc)), &key))
+            return -1;
+        node->keys.push_back(key);
+    }
+    return add_node(node, arms) ? static_cast<int>(view_->nodes.size()) - 1 : -1;
+}
+
+/// The outer arm's rows for which some (Role::inner) or no (Role::anti) row of the combined arms is there.
+bool Analyser::keep_where(const Arm &outer, const Arms &combined, Role role, Arms *result) {
+    Correlation correlation;
+    if (!correlate(outer, combined[0], &correlation))
+        return false;
+    const int node = add_key_node(outer, combined, correlation);
+    if (node < 0)
+        return false;
+    Arm arm = outer;
+    const int input = static_cast<int>(arm.inputs.size());
+    arm.inputs.push_back({algebra::InputKind::node, node, role});
+    arm.rtes.push_back(nullptr);
+    arm.quals = list_concat(list_copy(outer.quals), list_copy(correlation.outer_only));
+    for (int t = 0; t < list_length(correlation.ties); t++) {
+        auto *tie = static_cast<OpExpr *>(copyObjectImpl(list_nth(correlation.ties, t)));
+        auto *inner = static_cast<Node *>(list_nth(correlation.inner_sides, t));
+        Var *key = makeVar(kInputBase + input, static_cast<AttrNumber>(t + 1), exprType(inner), exprTypmod(inner), exprCollation(inner), 0);
+        const bool inner_is_left = equal(linitial(tie->args), inner);
+        tie->args = inner_is_left ? list_make2(key, lsecond(tie->args)) : list_make2(linitial(tie->args), key);
+        arm.quals = lappend(arm.quals, tie);
+    }
+    result->push_back(arm);
+    if (role == Role::inner || correlation.outer_only == NIL)
+        return true;
+    // Where the conditions over the outer side alone do not hold, nothing can match.
+    Arm rest = outer;
+    BooleanTest *test = makeNode(BooleanTest);
+    test->arg = make_ands_explicit(list_copy(correlation.outer_only));
+    test->booltesttype = IS_NOT_TRUE;
+    test->location = -1;
+    rest.quals = lappend(list_copy(outer.quals), test);
+    result->push_back(rest);
+    return true;
+}
+
+bool Analyser::add_existence(SubLink *link, bool negated, List *ctes, Arms *arms) {
+    Arms below;
+    if (!query(static_cast<Query *>(copyObjectImpl(link->subselect)), ctes, &below))
+        return false;
+    Arms result;
+    for (const Arm &arm : *arms) {
+        Arms combined;
+        for (const Arm &part : below) {
+            Arm next = merge(arm, part);
+            if (link->subLinkType == ANY_SUBLINK) {
+                Substitution substitution{next.outputs};
+                Node *test = substitute_outputs(resolve(link->testexpr, arm), &substitution);
+                next.quals = list_concat(next.quals, conjuncts(test));
+            }
+            if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(next.quals)))
+                return false;
+            if (next.inputs.size() == arm.inputs.size())
+                return not_yet("a subquery without FROM");
+            combined.push_back(next);
+        }
+        if (!keep_where(arm, combined, negated ? Role::anti : Role::inner, &result))
+            return false;
+    }
+    *arms = result;
+    return true;
+}
+
+/// The rows of one outer arm with their matches, and (behind them) those without any, the inner side NULL.
+bool Analyser::add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *matched, Arms *unmatched) {
+    matched->clear();
+    matched->push_back(outer);
+    if (!from_item(q, inner, ctes, matched) || !add_quals(q, quals, ctes, matched))
+        return false;
+    Arm alone = outer;
+    bind_to_nulls(q, inner, &alone);
+    return keep_where(alone, *matched, Role::anti, unmatched);
+}
+
+bool Analyser::outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms) {
+    const Arms before = *arms;
+    const bool right = join->jointype == JOIN_RIGHT;
+    Node *outer_item = right ? join->rarg : join->larg, *inner_item = right ? join->larg : join->rarg;
+    Arms result, outer = before;
+    if (!from_item(q, outer_item, ctes, &outer))
+        return false;
+    for (const Arm &arm : outer) {
+        Arms matched, unmatched;
+        if (!add_unmatched(q, inner_item, join->quals, ctes, arm, &matched, &unmatched))
+            return false;
+        result.insert(result.end(), matched.begin(), matched.end());
+        result.insert(result.end(), unmatched.begin(), unmatched.end());
+    }
+    if (join->jointype == JOIN_FULL) {
+        Arms other = before;
+        if (!from_item(q, inner_item, ctes, &other))
+            return false;
+        for (const Arm &arm : other) {
+            Arms matched, unmatched;
+            if (!add_unmatched(q, outer_item, join->quals, ctes, arm, &matched, &unmatched))
+                return false;
+            result.insert(result.end(), unmatched.begin(), unmatched.end());
+        }
+    }
+    if (result.size() > 64)
+        return refuse("too-many-arms", "outer joins with more than 64 combinations", "The plan would have too many terms.",
+                      "Split the query into several materialized views.");
+    *arms = result;
+    return true;
+}
+
+} // namespace upkeep::analysis
