@@ -15,7 +15,7 @@ const pg::Refusal *make_refusal(const char *code, const char *what, const char *
 
 namespace {
 
-constexpr const char *kRewrite = "Rewrite the query without it, or refresh the materialized view by hand.";
+constexpr const char *kRewrite = "Rewrite the query without it, or register the materialized view with mode => 'manual'.";
 
 /// Built-in STABLE functions whose result depends on their arguments and on pinned settings only.
 constexpr std::string_view kSettingsOnly[] = {
@@ -120,7 +120,7 @@ bool walk_expression(Node *node, void *context) {
     default: break;
     }
     if (what != nullptr) {
-        walk->refusal = make_refusal("expression", what, psprintf("A query with %s is not maintained incrementally.", what), kRewrite);
+        walk->refusal = make_refusal("unsupported-clause", what, psprintf("A query with %s is not maintained incrementally.", what), kRewrite);
         return true;
     }
     if (check_functions_in_node(node, is_refused_function, walk))
