@@ -202,6 +202,7 @@ void register_node_delta(Run &run, int number) {
         tuplestore_putvalues(rows, desc, values, nulls);
         count++;
     }
+    run.node_stores.push_back(rows);
     register_relation(lower::node_delta_name(number), desc, rows, count);
 }
 
@@ -233,6 +234,9 @@ void finish_spi(Run &run) {
             tuplestore_end(delta.relation); // it may have a file
             delta.relation = nullptr;
         }
+    for (Tuplestorestate *rows : run.node_stores)
+        tuplestore_end(rows);
+    run.node_stores.clear();
     MemoryContextSwitchTo(context);
     run.spi = false;
 }

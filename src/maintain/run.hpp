@@ -24,6 +24,7 @@ struct Run {
     pg::Vector<TableDelta> tables; // by table number of the query
     pg::Vector<ZSet *> node_deltas; // by node number, nullptr until applied
     algebra::InputSet node_relations = 0; // nodes whose deltas SQL knows already
+    pg::Vector<Tuplestorestate *> node_stores; // of these
     bool spi = false;              // connected, deltas registered
     bool broken = false;           // a row that should be there is not: the view is stale
     const char *broken_why = nullptr;
