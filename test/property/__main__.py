@@ -1,8 +1,10 @@
 """Property test: random views stay right under random transactions. See README.md beside this file."""
 import argparse
 import collections
+import faulthandler
 import multiprocessing
 import os
+import signal
 import sys
 import time
 
@@ -12,6 +14,7 @@ import work
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ACCEPTED_AT_LEAST = 90.0
+HUNG = 150          # seconds without any result: longer than shrinking or cancelling may take
 
 
 def arguments():
@@ -82,10 +85,12 @@ class Report:
         self.shapes = collections.defaultdict(collections.Counter)
         self.rejected = self.statements = 0
         self.failed_seeds = []
+        self.done = set()
         self.began = time.monotonic()
 
     def add(self, result):
         seed, status, what, detail, rejected, statements, shape = result
+        self.done.add(seed)
         self.status[status] += 1
         self.rejected += rejected
         self.statements += statements
@@ -101,6 +106,11 @@ class Report:
                 f" --mode {self.options.mode}" if self.options.mode != "immediate" else "")
             print(f"FAILED seed {seed}: {what}\n{indent(detail)}\n"
                   f"  repeat: test/property/run --seed {seed} --count 1 --jobs 1 --no-replay{mode}", flush=True)
+
+    def hung(self, seeds):
+        """Counts seeds from which nothing is heard any more as failed."""
+        for seed in seeds:
+            self.add((seed, "failed", "no end", "neither a result nor an answer to a cancel request", 0, 0, ""))
 
     def finish(self):
         """Prints the summary. Returns the exit status."""
@@ -152,7 +162,13 @@ def main():
     settings = (queue, mode, os.path.abspath(options.failures), not options.no_shrink, jobs == 1)
     pool = context.Pool(jobs, work.start, settings)
     try:
-        for result in pool.imap_unordered(work.work, seeds, chunksize=1):
+        results = pool.imap_unordered(work.work, seeds, chunksize=1)
+        for _ in seeds:
+            try:
+                result = results.next(timeout=HUNG)
+            except multiprocessing.TimeoutError:
+                report.hung([s for s in seeds if s not in report.done][:jobs])
+                break
             report.add(result)
             if 0 < options.stop_after and report.status["failed"] >= options.stop_after:
                 print("ended early: enough failures")
@@ -164,4 +180,5 @@ def main():
     sys.exit(report.finish())
 
 
+faulthandler.register(signal.SIGUSR1)      # kill -USR1 shows where a process is
 main()

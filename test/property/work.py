@@ -11,6 +11,7 @@ from shrink import Shrinker, sql
 
 SHRINK_AT_MOST = 4      # per job: shrinking costs as much as hundreds of seeds
 
+FRESH = 150             # seeds per connection: PostgreSQL keeps the functions of dropped schemas in memory
 SLOW = 40.0             # seconds that one script may take
 
 
@@ -19,6 +20,7 @@ class Job:
 
     def __init__(self, dsn, mode, failures, shrink=True, alone=True):
         self.mode, self.failures, self.alone = mode, failures, alone
+        self.seeds = 0
         self.shrinks = SHRINK_AT_MOST if shrink else 0
         self.server = Server(dsn)
         self.engine = Refresh() if mode == "self-test" else Upkeep(mode)
@@ -28,6 +30,9 @@ class Job:
 
     def seed(self, seed):
         """Returns (seed, status, what, detail, rejected views, statements, shape)."""
+        self.seeds += 1
+        if self.seeds % FRESH == 0:
+            self.server.connection.close()
         case, outcome = self.attempt(seed)
         if outcome.status == "failed" and outcome.what == "connection lost":
             case, outcome = self.again(seed, outcome)
