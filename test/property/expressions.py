@@ -155,9 +155,10 @@ class Aggregates:
     def any(self, refs):
         """Returns a random Aggregate over `refs`."""
         rng = self.rng
-        family = rng.choices(["star", "count", "sum", "avg", "minmax", "bool", "spread"], [16, 14, 24, 14, 18, 6, 8])[0]
+        family = rng.choices(["star", "count", "sum", "avg", "minmax", "bool", "spread", "whole"],
+                             [16, 14, 24, 14, 18, 6, 8, 4])[0]
         call = getattr(self, family)(refs)
-        if rng.random() < 0.2:
+        if rng.random() < 0.2 and call.kind != "array":
             call.sql += f" FILTER (WHERE {self.expressions.predicate(refs, 1)})"
         return call
 
@@ -199,6 +200,18 @@ class Aggregates:
     def bool(self, refs):
         name = self.rng.choice(["bool_and", "bool_or", "every"])
         return Aggregate(f"{name}({self.expressions.predicate(refs, 1)})", "bool")
+
+    def whole(self, refs):
+        """Aggregates that have no inverse: their groups are read again."""
+        usable = [r for r in refs if r.kind in ("int", "bigint", "text", "date", "num82", "mood")]
+        texts = [r.sql for r in usable if r.kind == "text"]
+        if texts and self.rng.random() < 0.4:
+            return Aggregate(f"string_agg({texts[0]}, ',' ORDER BY {texts[0]})", "text")
+        sql = self.rng.choice(usable).sql if usable else "1"
+        form = self.rng.choice(["count(DISTINCT {0})", "array_agg({0} ORDER BY {0})::text", "count(DISTINCT {0})"])
+        if form.startswith("array"):
+            return Aggregate(f"(array_agg({sql} ORDER BY {sql}))", "array")
+        return Aggregate(form.format(sql), "bigint")
 
     def spread(self, refs):
         sql, kind = self.argument(refs, [k for k in NUMBERS])

@@ -189,7 +189,7 @@ class Views:
             return Item(call.sql, call.kind, "", inexact=call.inexact, aggregate=True)
         number = call.kind in ("bigint", "numeric")
         forms = [(f"({call.sql})::text", "text"), (f"({call.sql} IS NULL)", "bool")]
-        if call.kind not in ("bool",):
+        if call.kind not in ("bool", "array"):
             forms.append((f"coalesce({call.sql}, {self.expressions.literal(call.kind)})", call.kind))
         if number:
             forms += [(f"coalesce({call.sql}, 0)", call.kind), (f"({call.sql} + count(*))", call.kind),
