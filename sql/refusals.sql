@@ -34,7 +34,7 @@ INSERT INTO refused (query) VALUES
     ('SELECT id FROM t WHERE a NOT IN (SELECT a FROM u)'),
     ('SELECT unnest(ARRAY[a, id]) FROM t'),
     ('SELECT t.id FROM t LEFT JOIN u ON u.id < t.id'),
-    ('SELECT id FROM t INTERSECT SELECT id FROM u'),
+    ('SELECT id FROM t INTERSECT ALL SELECT id FROM u'),
     ('SELECT id FROM t EXCEPT ALL SELECT id FROM u'),
     ('WITH RECURSIVE r AS (SELECT id FROM t UNION SELECT id + 1 FROM r WHERE id < 5) SELECT * FROM r'),
     ('SELECT id FROM t FOR UPDATE'),

@@ -59,7 +59,8 @@ Node *replace_parts(Node *node, void *context) {
     return pg::mutate_tree(node, replace_parts, context);
 }
 
-/// The one arm of a block over a node.
+} // namespace
+
 Arm arm_over_node(int number) {
     Arm arm;
     arm.inputs.push_back({algebra::InputKind::node, number});
@@ -71,8 +72,6 @@ int numeric_scale(int32 typmod) {
     const int scale = (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
     return std::max(scale, 0);
 }
-
-} // namespace
 
 bool Analyser::functional_key(Node *column, KeyColumn *key) {
     TypeCacheEntry *type = lookup_type_cache(exprType(column), TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);

@@ -96,6 +96,7 @@ class Analyser {
     bool functional_key(Node *column, KeyColumn *key);
 
     bool set_operation(Query *q, Node *tree, List *ctes, Arms *out);
+    bool count_sides(const SetOperationStmt *op, Arms *arms);
 
     ViewQuery *view_;
     Oid owner_;
@@ -103,6 +104,9 @@ class Analyser {
 
 /// Shifts the input numbers of every resolved Var by `by`.
 Node *shift_inputs(Node *expression, int by);
+
+/// The one arm of a block over a node.
+Arm arm_over_node(int number);
 
 /// Visible (not resjunk) target expressions, in order.
 List *visible_targets(const List *target_list);
