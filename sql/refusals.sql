@@ -27,7 +27,7 @@ INSERT INTO refused (query) VALUES
     ('SELECT id FROM t LIMIT 1'),
     ('SELECT DISTINCT ON (a) a, b FROM t ORDER BY a'),
     ('SELECT a, rank() OVER (ORDER BY a) FROM t'),
-    ('SELECT a, count(*) FROM t GROUP BY ROLLUP (a)'),
+    ('SELECT a, count(*) FROM t GROUP BY GROUPING SETS (a, CUBE (a, b, id, at, n, (a, b), (b, id)))'),
     ('SELECT id FROM t WHERE a = 1 OR EXISTS (SELECT FROM u WHERE u.id = t.id)'),
     ('SELECT id FROM t WHERE EXISTS (SELECT FROM u WHERE u.id > t.id)'),
     ('SELECT id, (SELECT max(a) FROM u) FROM t'),

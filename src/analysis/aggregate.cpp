@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "catalog/pg_aggregate.h"
+#include "parser/parse_agg.h"
 }
 
 namespace upkeep::analysis {
@@ -13,6 +14,8 @@ namespace {
 struct Parts {
     List *keys = NIL;
     List *calls = NIL;
+    List *absent = NIL;    // grouping expressions that are not in this grouping set: NULL
+    const List *set = NIL; // the sort-group references of the grouping set
 };
 
 /// Collects aggregate calls, and plain columns that are neither a key nor inside a call (the query may show them when
@@ -39,11 +42,24 @@ bool collect_parts(Node *node, void *context) {
     return pg::walk_tree(node, collect_parts, context);
 }
 
+/// GROUPING(…) in one grouping set: a bit for each argument that is not in it, the last argument's lowest.
+Node *grouping_value(const GroupingFunc *grouping, const List *set) {
+    int32 value = 0;
+    ListCell *lc;
+    foreach (lc, grouping->refs)
+        value = value << 1 | (list_member_int(set, lfirst_int(lc)) ? 0 : 1);
+    return reinterpret_cast<Node *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true));
+}
+
 /// Keys and calls become columns of the node, which is the only input of the block above.
 Node *replace_parts(Node *node, void *context) {
     if (node == nullptr)
         return nullptr;
     auto *parts = static_cast<Parts *>(context);
+    if (IsA(node, GroupingFunc))
+        return grouping_value(castNode(GroupingFunc, node), parts->set);
+    if (list_member(parts->absent, node))
+        return reinterpret_cast<Node *>(makeNullConst(exprType(node), exprTypmod(node), exprCollation(node)));
     int column = 0;
     ListCell *lc;
     foreach (lc, parts->keys) {
@@ -81,25 +97,46 @@ bool Analyser::functional_key(Node *column, KeyColumn *key) {
     return true;
 }
 
-/// Reads the node's input from the arms: keys, then the arguments and filters of each call.
 bool Analyser::aggregate(Query *q, Arms *arms) {
     List *targets = castNode(List, flatten_join_alias_vars(q, reinterpret_cast<Node *>(visible_targets(q->targetList))));
     Node *having = q->havingQual != nullptr ? flatten_join_alias_vars(q, q->havingQual) : nullptr;
+    List *all = NIL;
+    ListCell *lc;
+    foreach (lc, q->groupClause)
+        all = lappend_int(all, static_cast<int>(lfirst_node(SortGroupClause, lc)->tleSortGroupRef));
+    // Each grouping set is a GROUP BY of its own, and the result their UNION ALL.
+    List *sets = q->groupingSets == NIL ? list_make1(all) : expand_grouping_sets(q->groupingSets, q->groupDistinct, -1);
+    if (list_length(sets) > 64)
+        return refuse("too-many-arms", "more than 64 grouping sets", "The plan would have too many terms.",
+                      "Split the query into several materialized views.");
+    const Arms input = *arms;
+    arms->clear();
+    foreach (lc, sets)
+        if (!group_by(q, targets, having, static_cast<List *>(lfirst(lc)), input, arms))
+            return false;
+    return true;
+}
+
+/// One grouping set: a node over the input, and an arm above it.
+bool Analyser::group_by(Query *q, List *targets, Node *having, const List *set, Arms input, Arms *result) {
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
     Parts parts;
-
+    parts.set = set;
     ListCell *lc;
     foreach (lc, q->groupClause) {
         auto *clause = lfirst_node(SortGroupClause, lc);
         TargetEntry *tle = get_sortgroupclause_tle(clause, q->targetList);
         Node *key = flatten_join_alias_vars(q, reinterpret_cast<Node *>(tle->expr));
-        if (list_member(parts.keys, key))
-            continue;
-        parts.keys = lappend(parts.keys, key);
-        node->keys.push_back({clause->eqop, exprCollation(key)});
+        if (!list_member_int(set, static_cast<int>(clause->tleSortGroupRef))) {
+            parts.absent = lappend(parts.absent, key);
+        } else if (!list_member(parts.keys, key)) {
+            parts.keys = lappend(parts.keys, key);
+            node->keys.push_back({clause->eqop, exprCollation(key)});
+        }
     }
-    node->scalar = q->groupClause == NIL;
-    Collect collect{&parts, !node->scalar};
+    node->scalar = set == NIL;
+    // Columns that depend on a primary key in GROUP BY become keys too.
+    Collect collect{&parts, !node->scalar && q->groupingSets == NIL};
     collect_parts(reinterpret_cast<Node *>(targets), &collect);
     collect_parts(having, &collect);
     for (int i = node->nkeys(); i < list_length(parts.keys); i++) {
@@ -108,46 +145,48 @@ bool Analyser::aggregate(Query *q, Arms *arms) {
             return false;
         node->keys.push_back(key);
     }
-
-    // The columns of the input flow, unresolved.
     List *columns = list_copy(parts.keys);
-    foreach (lc, parts.calls) {
-        auto *aggref = lfirst_node(Aggref, lc);
-        if ((refusal = check_function(aggref->aggfnoid, view_)) != nullptr)
+    foreach (lc, parts.calls)
+        if (!add_call(lfirst_node(Aggref, lc), node, &columns))
             return false;
-        AggCall call{aggref, {}, -1, false, false, -1};
-        call.plain = aggref->aggkind == AGGKIND_NORMAL && list_length(aggref->args) <= 1;
-        ListCell *arg;
-        foreach (arg, aggref->args) {
-            call.args.push_back(list_length(columns));
-            columns = lappend(columns, lfirst_node(TargetEntry, arg)->expr);
-        }
-        if (contain_var_clause(reinterpret_cast<Node *>(aggref->aggdirectargs)))
-            return not_yet("an ordered-set aggregate with a direct argument that is not constant");
-        if (!check_tree(reinterpret_cast<Node *>(aggref->aggdirectargs)))
-            return false;
-        if (aggref->aggfilter != nullptr) {
-            call.filter = list_length(columns);
-            columns = lappend(columns, aggref->aggfilter);
-        }
-        node->aggs.push_back(call);
-    }
-    for (Arm &arm : *arms) {
+    for (Arm &arm : input) {
         arm.outputs = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(columns), arm));
         if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
             return false;
     }
-    if (!add_node(node, *arms))
+    if (!add_node(node, input))
         return false;
 
     Arm above = arm_over_node(static_cast<int>(view_->nodes.size()) - 1);
     above.outputs = reinterpret_cast<List *>(replace_parts(reinterpret_cast<Node *>(targets), &parts));
     if (having != nullptr)
-        above.quals = make_ands_implicit(reinterpret_cast<Expr *>(replace_parts(having, &parts)));
+        above.quals = conjuncts(replace_parts(having, &parts));
     if (!check_tree(reinterpret_cast<Node *>(above.outputs)) || !check_tree(reinterpret_cast<Node *>(above.quals)))
         return false;
-    arms->clear();
-    arms->push_back(above);
+    result->push_back(above);
+    return true;
+}
+
+/// One aggregate call; its arguments and filter become columns of the input flow.
+bool Analyser::add_call(Aggref *aggref, GroupNode *node, List **columns) {
+    if ((refusal = check_function(aggref->aggfnoid, view_)) != nullptr)
+        return false;
+    AggCall call{aggref, {}, -1, false, false, -1};
+    call.plain = aggref->aggkind == AGGKIND_NORMAL && list_length(aggref->args) <= 1;
+    ListCell *arg;
+    foreach (arg, aggref->args) {
+        call.args.push_back(list_length(*columns));
+        *columns = lappend(*columns, lfirst_node(TargetEntry, arg)->expr);
+    }
+    if (contain_var_clause(reinterpret_cast<Node *>(aggref->aggdirectargs)))
+        return not_yet("an ordered-set aggregate with a direct argument that is not constant");
+    if (!check_tree(reinterpret_cast<Node *>(aggref->aggdirectargs)))
+        return false;
+    if (aggref->aggfilter != nullptr) {
+        call.filter = list_length(*columns);
+        *columns = lappend(*columns, aggref->aggfilter);
+    }
+    node->aggs.push_back(call);
     return true;
 }
 

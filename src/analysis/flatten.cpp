@@ -26,8 +26,6 @@ bool Analyser::check_features(const Query *q) {
         return not_yet("LIMIT or OFFSET");
     if (q->hasDistinctOn)
         return not_yet("DISTINCT ON");
-    if (q->groupingSets != NIL)
-        return not_yet("GROUPING SETS, ROLLUP or CUBE");
     if (q->rowMarks != NIL)
         return refuse("row-locking", "FOR UPDATE or FOR SHARE", "Row locking has no meaning in a maintained result.",
                       "Leave the locking clause out.");
@@ -54,7 +52,7 @@ bool Analyser::query(Query *q, List *ctes, Arms *out) {
     if (!add_quals(q, q->jointree->quals, ctes, out))
         return false;
 
-    if (q->hasAggs || q->groupClause != NIL || q->havingQual != nullptr) {
+    if (q->hasAggs || q->groupClause != NIL || q->groupingSets != NIL || q->havingQual != nullptr) {
         if (!aggregate(q, out))
             return false;
     } else {
