@@ -30,7 +30,7 @@ INSERT INTO refused (query) VALUES
     ('SELECT a, count(*) FROM t GROUP BY GROUPING SETS (a, CUBE (a, b, id, at, n, (a, b), (b, id)))'),
     ('SELECT id FROM t WHERE a = 1 OR EXISTS (SELECT FROM u WHERE u.id = t.id)'),
     ('SELECT id FROM t WHERE EXISTS (SELECT FROM u WHERE u.id > t.id)'),
-    ('SELECT id, (SELECT max(a) FROM u) FROM t'),
+    ('SELECT id, (SELECT a FROM u WHERE u.id = t.id) FROM t'),
     ('SELECT id FROM t WHERE a NOT IN (SELECT a FROM u)'),
     ('SELECT unnest(ARRAY[a, id]) FROM t'),
     ('SELECT t.id FROM t LEFT JOIN u ON u.id < t.id'),

@@ -88,7 +88,8 @@ Node *substitute_outputs(Node *node, void *context) {
     return pg::mutate_tree(node, substitute_outputs, context);
 }
 
-/// The inputs of a combined arm beyond those of the outer one, as an arm of its own.
+} // namespace
+
 Arm inner_arm(const Arm &outer, const Arm &combined, const Correlation &correlation) {
     const int n = static_cast<int>(outer.inputs.size());
     Arm arm;
@@ -104,12 +105,20 @@ Arm inner_arm(const Arm &outer, const Arm &combined, const Correlation &correlat
     }
     arm.quals = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(correlation.inner_only), -n));
     arm.outputs = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(correlation.inner_sides), -n));
-    if (arm.outputs == NIL) // uncorrelated: one key, there or not
-        arm.outputs = list_make1(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true));
     return arm;
 }
 
-} // namespace
+List *tie_quals(const Correlation &correlation, int input) {
+    List *quals = NIL;
+    for (int t = 0; t < list_length(correlation.ties); t++) {
+        auto *tie = static_cast<OpExpr *>(copyObjectImpl(list_nth(correlation.ties, t)));
+        auto *inner = static_cast<Node *>(list_nth(correlation.inner_sides, t));
+        Var *key = makeVar(kInputBase + input, static_cast<AttrNumber>(t + 1), exprType(inner), exprTypmod(inner), exprCollation(inner), 0);
+        tie->args = equal(linitial(tie->args), inner) ? list_make2(key, lsecond(tie->args)) : list_make2(linitial(tie->args), key);
+        quals = lappend(quals, tie);
+    }
+    return quals;
+}
 
 SubLink *existence_test(Node *conjunct, bool *negated) {
     *negated = false;
@@ -186,6 +195,8 @@ int Analyser::add_key_node(const Arm &outer, const Arms &combined, const Correla
             return -1;
         }
         arms.push_back(inner_arm(outer, c, own));
+        if (own.ties == NIL) // uncorrelated: one key, there or not
+            arms.back().outputs = list_make1(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true));
     }
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
     ListCell *lc;
@@ -211,14 +222,7 @@ bool Analyser::keep_where(const Arm &outer, const Arms &combined, Role role, Arm
     arm.inputs.push_back({algebra::InputKind::node, node, role});
     arm.rtes.push_back(nullptr);
     arm.quals = list_concat(list_copy(outer.quals), list_copy(correlation.outer_only));
-    for (int t = 0; t < list_length(correlation.ties); t++) {
-        auto *tie = static_cast<OpExpr *>(copyObjectImpl(list_nth(correlation.ties, t)));
-        auto *inner = static_cast<Node *>(list_nth(correlation.inner_sides, t));
-        Var *key = makeVar(kInputBase + input, static_cast<AttrNumber>(t + 1), exprType(inner), exprTypmod(inner), exprCollation(inner), 0);
-        const bool inner_is_left = equal(linitial(tie->args), inner);
-        tie->args = inner_is_left ? list_make2(key, lsecond(tie->args)) : list_make2(linitial(tie->args), key);
-        arm.quals = lappend(arm.quals, tie);
-    }
+    arm.quals = list_concat(arm.quals, tie_quals(correlation, input));
     result->push_back(arm);
     if (role == Role::inner || correlation.outer_only == NIL)
         return true;

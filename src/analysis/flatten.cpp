@@ -49,7 +49,7 @@ bool Analyser::query(Query *q, List *ctes, Arms *out) {
     foreach (lc, q->jointree->fromlist)
         if (!from_item(q, static_cast<Node *>(lfirst(lc)), ctes, out))
             return false;
-    if (!add_quals(q, q->jointree->quals, ctes, out))
+    if (!lift_scalars(q, ctes, out) || !add_quals(q, q->jointree->quals, ctes, out))
         return false;
 
     if (q->hasAggs || q->groupClause != NIL || q->groupingSets != NIL || q->havingQual != nullptr) {

@@ -43,6 +43,12 @@ struct Correlation {
     List *inner_only = NIL;
 };
 
+/// The inputs of a combined arm beyond those of the outer one, as an arm of its own; its outputs are the inner sides.
+Arm inner_arm(const Arm &outer, const Arm &combined, const Correlation &correlation);
+
+/// The ties between the outer sides and the key columns of the node that is input `input`.
+List *tie_quals(const Correlation &correlation, int input);
+
 /// The conjuncts of a condition, nested ANDs pulled apart.
 List *conjuncts(Node *condition);
 
@@ -87,6 +93,9 @@ class Analyser {
     bool add_existence(SubLink *link, bool negated, List *ctes, Arms *arms);
     bool keep_where(const Arm &outer, const Arms &combined, algebra::Role role, Arms *result);
     bool correlate(const Arm &outer, const Arm &combined, Correlation *correlation);
+    bool lift_scalars(Query *q, List *ctes, Arms *arms);
+    bool add_scalar(SubLink *link, int index, List *ctes, Arms *arms);
+    bool add_scalar_to(const Arm &arm, int index, Node *target, List *calls, const GroupNode &prototype, const Arms &below, Arms *result);
     int add_key_node(const Arm &outer, const Arms &combined, const Correlation &correlation);
     Node *resolve(Node *expression, const Arm &arm);
 

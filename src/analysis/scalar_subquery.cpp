@@ -1,0 +1,206 @@
+// Scalar subqueries with aggregates: (SELECT f(x) FROM B WHERE b = a).
+//
+// The subquery is grouped by the inner sides of its correlation. Where a group is tied to the outer row it gives the value;
+// where none is, the value is that of no rows at all (0 for count, else NULL):
+//   A × f(B | b = a)  =  A ⋈ γ_b(B)  ⊎  (A ▷ γ_b(B)) × f(∅)
+#include "analysis/flatten.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "catalog/pg_aggregate.h"
+}
+
+namespace upkeep::analysis {
+
+using algebra::Role;
+
+namespace {
+
+struct Links {
+    List *found = NIL;
+};
+
+bool find_links(Node *node, void *context) {
+    if (node == nullptr)
+        return false;
+    if (IsA(node, SubLink)) {
+        auto *links = static_cast<Links *>(context);
+        if (castNode(SubLink, node)->subLinkType == EXPR_SUBLINK)
+            links->found = list_append_unique(links->found, node);
+        return false;
+    }
+    return pg::walk_tree(node, find_links, context);
+}
+
+struct Replacement {
+    List *from;
+    List *to;
+};
+
+Node *replace_nodes(Node *node, void *context) {
+    if (node == nullptr)
+        return nullptr;
+    auto *replacement = static_cast<Replacement *>(context);
+    for (int i = 0; i < list_length(replacement->from); i++)
+        if (equal(node, list_nth(replacement->from, i)))
+            return static_cast<Node *>(copyObjectImpl(list_nth(replacement->to, i)));
+    return pg::mutate_tree(node, replace_nodes, context);
+}
+
+struct Calls {
+    List *found = NIL;
+    bool columns = false;
+};
+
+bool find_calls(Node *node, void *context) {
+    if (node == nullptr)
+        return false;
+    auto *calls = static_cast<Calls *>(context);
+    if (IsA(node, Aggref)) {
+        calls->found = list_append_unique(calls->found, node);
+        return false;
+    }
+    calls->columns |= IsA(node, Var) || IsA(node, SubLink);
+    return pg::walk_tree(node, find_calls, context);
+}
+
+/// What an aggregate of the server says of no rows.
+Node *empty_value(const Aggref *call) {
+    if (call->aggfnoid == F_COUNT_ || call->aggfnoid == F_COUNT_ANY)
+        return reinterpret_cast<Node *>(makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL));
+    return reinterpret_cast<Node *>(makeNullConst(call->aggtype, -1, call->aggcollid));
+}
+
+/// The query with the columns that the calls read instead of its own targets, not aggregated.
+Query *below_aggregates(const Query *sub, List *columns) {
+    auto *below = static_cast<Query *>(copyObjectImpl(sub));
+    below->hasAggs = false;
+    below->targetList = NIL;
+    int n = 0;
+    ListCell *lc;
+    foreach (lc, columns)
+        below->targetList = lappend(below->targetList, makeTargetEntry(static_cast<Expr *>(copyObjectImpl(lfirst(lc))), static_cast<AttrNumber>(++n), nullptr, false));
+    return below;
+}
+
+} // namespace
+
+/// Puts a scalar subquery's value into the arms, bound to column 1 of range table entry `index`.
+bool Analyser::add_scalar(SubLink *link, int index, List *ctes, Arms *arms) {
+    auto *sub = castNode(Query, link->subselect);
+    if (!sub->hasAggs || sub->groupClause != NIL || sub->groupingSets != NIL || sub->havingQual != nullptr || sub->distinctClause != NIL ||
+        sub->setOperations != nullptr || !check_features(sub))
+        return not_yet("a scalar subquery that is not an aggregate without GROUP BY");
+    auto *target = static_cast<Node *>(linitial(visible_targets(sub->targetList)));
+    Calls calls;
+    find_calls(target, &calls);
+    GroupNode prototype;
+    List *columns = NIL;
+    ListCell *lc;
+    foreach (lc, calls.found) {
+        auto *call = lfirst_node(Aggref, lc);
+        if (call->agglevelsup > 0 || call->aggfnoid >= FirstUnpinnedObjectId || call->aggfnoid == F_REGR_COUNT)
+            calls.columns = true;
+        if (!add_call(call, &prototype, &columns))
+            return false;
+    }
+    if (calls.columns)
+        return not_yet("a scalar subquery of this form");
+    Arms below;
+    if (!query(below_aggregates(sub, columns), ctes, &below))
+        return false;
+    Arms result;
+    for (const Arm &arm : *arms)
+        if (!add_scalar_to(arm, index, target, calls.found, prototype, below, &result))
+            return false;
+    *arms = result;
+    return true;
+}
+
+bool Analyser::add_scalar_to(const Arm &arm, int index, Node *target, List *calls, const GroupNode &prototype, const Arms &below, Arms *result) {
+    Arms combined, inner;
+    for (const Arm &part : below)
+        combined.push_back(merge(arm, part));
+    Correlation correlation;
+    if (refusal != nullptr || !correlate(arm, combined[0], &correlation))
+        return false;
+    const int nkeys = list_length(correlation.ties);
+    for (const Arm &c : combined) {
+        Correlation own;
+        if (!correlate(arm, c, &own))
+            return false;
+        if (own.outer_only != NIL || !equal(own.outer_sides, correlation.outer_sides) || list_length(own.ties) != nkeys)
+            return not_yet("a scalar subquery of this form");
+        Arm in = inner_arm(arm, c, own);
+        List *columns = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(c.outputs), -static_cast<int>(arm.inputs.size())));
+        in.outputs = nkeys == 0 ? columns : list_concat(in.outputs, columns);
+        inner.push_back(in);
+    }
+    auto *node = new (palloc(sizeof(GroupNode))) GroupNode(prototype);
+    node->scalar = nkeys == 0;
+    for (AggCall &call : node->aggs) {
+        for (int &column : call.args)
+            column += nkeys;
+        call.filter += call.filter >= 0 ? nkeys : 0;
+    }
+    for (int k = 0; k < nkeys; k++) {
+        KeyColumn key;
+        if (!functional_key(static_cast<Node *>(list_nth(correlation.inner_sides, k)), &key))
+            return false;
+        node->keys.push_back(key);
+    }
+    if (!add_node(node, inner))
+        return false;
+    for (const Role role : {Role::inner, Role::anti}) {
+        if (role == Role::anti && nkeys == 0)
+            continue; // an aggregate without GROUP BY always has its row
+        Arm next = arm;
+        const int input = static_cast<int>(next.inputs.size());
+        next.inputs.push_back({algebra::InputKind::node, static_cast<int>(view_->nodes.size()) - 1, role});
+        next.rtes.push_back(nullptr);
+        next.quals = list_concat(list_copy(arm.quals), tie_quals(correlation, input));
+        Replacement values{calls, NIL};
+        for (int a = 0; a < list_length(calls); a++) {
+            auto *call = static_cast<Aggref *>(list_nth(calls, a));
+            Node *value = role == Role::anti ? empty_value(call)
+                                             : reinterpret_cast<Node *>(makeVar(kInputBase + input, static_cast<AttrNumber>(nkeys + a + 1), call->aggtype, -1, call->aggcollid, 0));
+            values.to = lappend(values.to, value);
+        }
+        next.bindings[index - 1].columns = list_make1(replace_nodes(target, &values));
+        result->push_back(next);
+    }
+    return true;
+}
+
+/// Scalar subqueries of WHERE and of an ungrouped select list become references to entries of their own.
+bool Analyser::lift_scalars(Query *q, List *ctes, Arms *arms) {
+    Links links;
+    find_links(q->jointree->quals, &links);
+    const bool grouped = q->hasAggs || q->groupClause != NIL || q->groupingSets != NIL || q->havingQual != nullptr;
+    if (!grouped)
+        find_links(reinterpret_cast<Node *>(q->targetList), &links);
+    Replacement lifted{links.found, NIL};
+    ListCell *lc;
+    foreach (lc, links.found) {
+        auto *link = lfirst_node(SubLink, lc);
+        RangeTblEntry *rte = makeNode(RangeTblEntry);
+        rte->rtekind = RTE_RESULT;
+        rte->eref = makeAlias("scalar", NIL);
+        q->rtable = lappend(q->rtable, rte);
+        const int index = list_length(q->rtable);
+        for (Arm &arm : *arms)
+            arm.bindings.resize(static_cast<size_t>(index));
+        if (!add_scalar(link, index, ctes, arms))
+            return false;
+        auto *node = reinterpret_cast<Node *>(link);
+        lifted.to = lappend(lifted.to, makeVar(index, 1, exprType(node), exprTypmod(node), exprCollation(node), 0));
+    }
+    if (links.found == NIL)
+        return true;
+    q->jointree->quals = replace_nodes(q->jointree->quals, &lifted);
+    if (!grouped)
+        q->targetList = reinterpret_cast<List *>(replace_nodes(reinterpret_cast<Node *>(q->targetList), &lifted));
+    return true;
+}
+
+} // namespace upkeep::analysis
