@@ -82,6 +82,7 @@ class Report:
         self.strategies = collections.Counter()
         self.refusals = collections.Counter()
         self.kinds = collections.Counter()
+        self.features = collections.Counter()
         self.shapes = collections.defaultdict(collections.Counter)
         self.rejected = self.statements = 0
         self.failed_seeds = []
@@ -89,12 +90,14 @@ class Report:
         self.began = time.monotonic()
 
     def add(self, result):
-        seed, status, what, detail, rejected, statements, shape = result
+        seed, status, what, detail, rejected, statements, shape, features = result
         self.done.add(seed)
         self.status[status] += 1
         self.rejected += rejected
         self.statements += statements
         self.shapes[shape or "?"][status] += 1
+        if status in ("passed", "failed"):
+            self.features.update(features + ["any of these"] * bool(features))
         if status == "passed":
             self.strategies[what] += 1
         elif status == "refused":
@@ -110,7 +113,7 @@ class Report:
     def hung(self, seeds):
         """Counts seeds from which nothing is heard any more as failed."""
         for seed in seeds:
-            self.add((seed, "failed", "no end", "neither a result nor an answer to a cancel request", 0, 0, ""))
+            self.add((seed, "failed", "no end", "neither a result nor an answer to a cancel request", 0, 0, "", []))
 
     def finish(self):
         """Prints the summary. Returns the exit status."""
@@ -124,6 +127,7 @@ class Report:
         table("strategy", self.strategies)
         table("refused", self.refusals)
         table("failed", self.kinds)
+        table("accepted with", self.features)
         for shape, counts in sorted(self.shapes.items()):
             print(f"  shape {shape}: " + ", ".join(f"{n} {s}" for s, n in sorted(counts.items())))
         if self.failed_seeds:

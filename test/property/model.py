@@ -115,6 +115,7 @@ class View:
     tables: set = field(default_factory=set)     # names of the base tables that it reads
     fallible: bool = False       # its own expressions may fail on legal data
     indexes: list = field(default_factory=list)
+    features: list = field(default_factory=list)     # kinds of operators.py
 
     def create(self):
         return (f"CREATE MATERIALIZED VIEW {self.name} AS\n{self.query.render()}")

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 
 from expressions import comparable, refs_of
 from model import Column, Item, Ref, Select, quote
+from operators import Operators
 from values import SPARE_KINDS
 
 ALIASES = ["p", "q", "r", "s", "t", "u", "w", "x", "delta", "Old", "new"]
@@ -18,10 +19,13 @@ class Source:
         return refs_of(self.columns, quote(self.alias), quote)
 
 
-class Sources:
-    """Builds FROM clauses. `budget` is the number of base-table occurrences left."""
+class Sources(Operators):
+    """Builds FROM clauses."""
+
+    source = Source
 
     def __init__(self, rng, schema, expressions):
+        super().__init__()
         self.rng = rng
         self.schema = schema
         self.expressions = expressions
@@ -37,7 +41,10 @@ class Sources:
     def clause(self, limit=4, depth=0):
         """Returns (text, refs, conditions): a FROM clause and what its WHERE should hold."""
         rng = self.rng
-        wanted = rng.choices([1, 2, 3, 4], [50, 34, 11, 5] if depth == 0 else [75, 25, 0, 0])[0]
+        widths = [50, 34, 11, 5] if depth == 0 else [75, 25, 0, 0]
+        if self.rich:
+            widths = [28, 54, 14, 4] if depth == 0 else [50, 50, 0, 0]
+        wanted = rng.choices([1, 2, 3, 4], widths)[0]
         wanted = min(wanted, limit)
         sources = []
         share = limit
@@ -58,10 +65,14 @@ class Sources:
         rng = self.rng
         kinds = ["table", "view", "subquery", "cte", "values", "pair"]
         weights = [74, 6, 9, 6, 3, 3] if depth < 2 else [95, 0, 0, 0, 5, 0]
+        if self.rich and depth < 2:
+            kinds, weights = kinds + ["grouped", "again"], weights + [[34, 20][depth], 25 if self.shared_ctes else 0]
         kind = rng.choices(kinds, weights)[0]
+        if kind == "again":
+            return self.again(), 1
         if kind == "values":
             return self.values(), 1
-        if kind in ("view", "subquery", "cte"):
+        if kind in ("view", "subquery", "cte", "grouped"):
             return getattr(self, kind)(max(1, min(room, 2)), depth)
         if kind == "pair":
             return self.union(depth), 1
@@ -72,7 +83,9 @@ class Sources:
         table = rng.choice(self.schema.tables)
         self.used.add(table.name)
         alias = table.name
-        if any(s.alias == alias for s in others) or rng.random() < 0.5:
+        if self.inside:                  # an inner name must not hide an outer one
+            alias = self.fresh("e")
+        elif any(s.alias == alias for s in others) or rng.random() < 0.5:
             taken = {s.alias for s in others}
             alias = rng.choice([a for a in ALIASES if a not in taken])
         columns = [c for c in table.columns]
@@ -96,6 +109,8 @@ class Sources:
                 items.append(Item(self.expressions.of(refs, kind), kind, f"s{index}"))
         if rng.random() < 0.4:
             where = where + [self.expressions.predicate(refs)]
+        if self.rich and depth == 0 and rng.random() < 0.15:
+            where = where + [self.existence(refs, depth + 1)]
         columns = [Column(i.name, "numeric" if i.kind == "num82" and not i.sql.count(".") else i.kind, i.wide)
                    for i in items]
         return Select(items, text, where=where), columns
@@ -110,12 +125,14 @@ class Sources:
         name = self.fresh("cte")
         hint = self.rng.choice(["", "", "NOT MATERIALIZED "])
         self.ctes.append(f"{name} AS {hint}({select.render()})")
+        self.shared_ctes.append((name, columns))
         return Source(name, name, columns), limit
 
     def view(self, limit, depth):
         held, self.ctes = self.ctes, []
+        shared, self.shared_ctes = self.shared_ctes, []
         select, columns = self.flat(limit, depth)
-        select.ctes, self.ctes = self.ctes, held
+        select.ctes, self.ctes, self.shared_ctes = self.ctes, held, shared
         name = self.fresh("ordinary")
         self.helpers.append(f"CREATE VIEW {name} AS {select.render()}")
         return Source(name, name, columns), limit
@@ -185,6 +202,8 @@ class Sources:
         if len(sources) == 1:
             return sources[0].text, []
         shape = rng.random()
+        if self.rich:
+            shape = 0.12 + 0.88 * shape
         if shape < 0.3:
             where = []
             for index in range(1, len(sources)):
@@ -208,6 +227,10 @@ class Sources:
             right_text = f"({right_text})"
         if len(left) > 1 and rng.random() < 0.3:
             left_text = f"({left_text})"
+        if self.rich and rng.random() < 0.55:
+            text = self.outer(left, right, left_text, right_text)
+            if text:
+                return text
         merged = self.shared(left, right)
         roll = rng.random()
         if merged and roll < 0.25:
@@ -217,6 +240,10 @@ class Sources:
         condition = self.condition(left, right, forced=len(sources) > 2)
         if not condition:
             return f"{left_text} CROSS JOIN {right_text}"
+        if self.rich and rng.random() < 0.08:
+            refs = [r for s in rng.choice([left, right, sources]) for r in s.refs()]
+            self.note("subquery in ON")
+            condition = condition + [self.existence(refs, 1)]
         return f"{left_text} {rng.choice(['', 'INNER '])}JOIN {right_text} ON {' AND '.join(condition)}"
 
     def shared(self, left, right):
@@ -230,6 +257,10 @@ class Sources:
             if len(twins) == 1 and len(again) == 1 and comparable(twins[0].kind, column.kind):
                 names.append(column.name)
         return [self.rng.choice(names)] if names else []
+
+    @staticmethod
+    def quoted(names):
+        return [quote(n) for n in names]
 
     @staticmethod
     def natural(left, right):

@@ -1,11 +1,13 @@
 """Random views over the supported grammar."""
 from expressions import AMBIGUOUS, Aggregates, Expressions
 from model import Item, Select, Union, View, quote
+from operators import reread
 from sources import Sources, spare_refs
 from values import SPARE_KINDS
 
 OUTPUT_NAMES = ["g", "h", "total", "n", "w", "c1", "upkeep_d1", "select", "Odd name", "count", "sum", "k1", "a", "b",
                 "v", "side", "contents", "weight"]
+RICH = 0.45      # share of views with operators.py
 SHAPES = [("bag", 22), ("distinct", 13), ("group", 47), ("scalar", 8), ("union", 10)]
 
 
@@ -21,6 +23,7 @@ class Views:
         self.expressions = Expressions(rng, self.schema.rough)
         self.aggregates = Aggregates(rng, self.expressions)
         self.sources = Sources(rng, self.schema, self.expressions)
+        self.sources.rich = rng.random() < RICH
         self.names = rng.sample(OUTPUT_NAMES, len(OUTPUT_NAMES))
         self.fallible = self.schema.fallible
         self.compare = "text"
@@ -32,6 +35,7 @@ class Views:
         helpers = self.sources.helpers
         view = View(name, query, helpers, shape, self.compare, self.sources.used, self.fallible)
         view.indexes = self.indexes(view)
+        view.features = sorted(self.sources.features)
         return view
 
     def finish(self, query, shape):
@@ -54,6 +58,9 @@ class Views:
         text, refs, where = self.sources.clause(limit)
         if rng.random() < 0.35:
             where = where + [self.expressions.predicate(refs) for _ in range(rng.choice([1, 1, 2]))]
+        if self.sources.rich and rng.random() < 0.33:
+            where = where + [self.sources.existence(refs)]
+            rng.shuffle(where)
         return text, refs, where
 
     def column(self, refs, index, expression_share=0.35):
@@ -173,8 +180,12 @@ class Views:
 
     def add_aggregates(self, select, refs, count):
         for index in range(count):
-            call = self.aggregates.any(refs)
-            item = self.wrap(call, refs)
+            if self.sources.rich and self.rng.random() < 0.22:
+                call = reread(self.sources, refs)
+                item = Item(call.sql, call.kind, "", aggregate=True)
+            else:
+                call = self.aggregates.any(refs)
+                item = self.wrap(call, refs)
             item.name = self.names[6 + index]
             select.items.append(item)
             if item.inexact:

@@ -29,7 +29,7 @@ class Job:
         self.prepared = int(setting) > 0 and mode != "self-test"
 
     def seed(self, seed):
-        """Returns (seed, status, what, detail, rejected views, statements, shape)."""
+        """Returns (seed, status, what, detail, rejected views, statements, shape, features)."""
         self.seeds += 1
         if self.seeds % FRESH == 0:
             self.server.connection.close()
@@ -43,7 +43,8 @@ class Job:
             self.clean()
         detail = outcome.detail + (f"\n  script: {path}" if path else "")
         shape = case.views[0].shape if case and case.views else ""
-        return seed, outcome.status, outcome.what, detail, outcome.rejected, outcome.statements, shape
+        features = case.views[0].features if case and case.views else []
+        return seed, outcome.status, outcome.what, detail, outcome.rejected, outcome.statements, shape, features
 
     def attempt(self, seed):
         """Returns (case or None, Outcome)."""
@@ -127,8 +128,8 @@ def work(seed):
     try:
         return JOB.seed(seed)
     except Lost as lost:
-        return seed, "failed", lost.what, lost.detail, 0, 0, ""
+        return seed, "failed", lost.what, lost.detail, 0, 0, "", []
     except Exception as error:             # a mistake in the generator must show as one
         import traceback
         JOB.server.connect()
-        return seed, "failed", f"generator: {type(error).__name__}", traceback.format_exc(), 0, 0, ""
+        return seed, "failed", f"generator: {type(error).__name__}", traceback.format_exc(), 0, 0, "", []
