@@ -125,6 +125,18 @@ Program *compile(const catalog::Registration &registration, const char **why) {
     return design->program;
 }
 
+/// Frees every program that is not valid any more, those of dropped views among them. No program is in use while one is
+/// looked up.
+void drop_outdated(uint64 generation) {
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, cache);
+    while (auto *entry = static_cast<CacheEntry *>(hash_seq_search(&scan)))
+        if (!entry->valid || entry->generation != generation) {
+            drop_program(entry);
+            hash_search(cache, &entry->view, HASH_REMOVE, nullptr);
+        }
+}
+
 } // namespace
 
 /// By whichever index it has now: REINDEX CONCURRENTLY puts another in the place of the one that was made.
@@ -200,7 +212,7 @@ Program *find_program(Oid view, const char **why) {
     // Valid without a program: compiling it ended in an error, perhaps of a lock that it waited for.
     if (entry->valid && entry->program != nullptr && entry->generation == generation)
         return entry->program;
-    drop_program(entry);
+    drop_outdated(generation);
     catalog::Registration registration;
     if (!catalog::find_registration(view, &registration) || !registration.active) {
         *why = "it is not registered";
@@ -208,6 +220,7 @@ Program *find_program(Oid view, const char **why) {
     }
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "upkeep program", ALLOCSET_DEFAULT_SIZES);
     // Invalidations that arrive while compiling must not be lost: the entry is valid from here on, until one does.
+    entry = find_entry(view, HASH_ENTER);
     entry->valid = true;
     entry->generation = generation;
     Program *program;
