@@ -142,7 +142,7 @@ class Report:
 
 
 def table(title, counter):
-    for what, count in counter.most_common(40):
+    for what, count in counter.most_common(60):
         print(f"  {title} {count:5d}  {what}")
 
 

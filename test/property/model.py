@@ -92,16 +92,22 @@ class Select:
 
 @dataclass
 class Union:
-    """UNION ALL of selects with as many columns each."""
+    """Set operations on selects with as many columns each; UNION ALL unless `operators` says otherwise."""
     arms: list
     order: str = ""
+    operators: list = field(default_factory=list)
+    ctes: list = field(default_factory=list)
 
     @property
     def items(self):
         return self.arms[0].items
 
     def render(self):
-        text = "\nUNION ALL\n".join("(" + a.render() + ")" for a in self.arms)
+        text = "(" + self.arms[0].render() + ")"
+        for arm, operator in zip(self.arms[1:], self.operators + ["UNION ALL"] * len(self.arms)):
+            text += f"\n{operator}\n({arm.render()})"
+        if self.ctes:
+            text = "WITH " + ",\n  ".join(self.ctes) + "\n" + text
         return text + ("\nORDER BY " + self.order if self.order else "")
 
 

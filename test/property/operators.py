@@ -1,8 +1,8 @@
-"""Outer joins, EXISTS and IN, grouped and DISTINCT subqueries, CTEs that are read twice."""
+"""Outer joins, subqueries in conditions, grouped and DISTINCT subqueries, set operations, CTEs that are read twice."""
 from collections import Counter
 
 from expressions import AMBIGUOUS, Aggregate, SUMMABLE, comparable
-from model import Column, Item, Select
+from model import Column, Item, Select, Union
 from values import SPARE_KINDS
 
 CLEAR = {"int", "bigint", "smallint", "text", "date", "timestamptz", "mood", "bool", "money"}
@@ -128,19 +128,51 @@ class Operators:
         test = left[0] if len(left) == 1 else f"({', '.join(left)})"
         return f"{test} IN (SELECT {', '.join(right)} FROM {text}{condition})"
 
+    def scalar(self, outside):
+        """Returns (sql, kind) of a scalar subquery with an aggregate."""
+        rng = self.rng
+        outside = [r for r in outside if r.kind not in SPARE_KINDS]
+        self.inside += 1
+        try:
+            text, refs, where = self.clause(rng.choice([1, 1, 2]), 1)
+            ties = self.ties(outside, refs) if rng.random() < 0.75 else []
+            where = where + ties
+            if rng.random() < 0.3:
+                where.append(self.one_sided(refs))
+            if ties and rng.random() < 0.1:
+                where.append(self.one_sided(outside))
+            call = self.clear_aggregate(refs)
+            self.note("scalar subquery" + ("" if ties else ", uncorrelated"))
+            condition = f" WHERE {' AND '.join(where)}" if where else ""
+            if call.kind == "bigint" and rng.random() < 0.2:
+                call.sql = f"coalesce({call.sql}, 7::bigint)"
+            return f"(SELECT {call.sql} FROM {text}{condition})", call.kind
+        finally:
+            self.inside -= 1
+
+    def compared(self, outside):
+        """A conjunct that compares a scalar subquery."""
+        sql, kind = self.scalar(outside)
+        same = [r.sql for r in outside if comparable(r.kind, kind)]
+        if kind == "bool":
+            return sql
+        other = self.rng.choice(same) if same and self.rng.random() < 0.6 else self.expressions.literal(kind)
+        return f"{other} {self.rng.choice(['=', '<=', '>=', '<>', '>', 'IS DISTINCT FROM'])} {sql}"
+
     # Grouped subqueries. Their values are always determined: no floats, no equal values with several texts.
 
     def grouped(self, limit, depth):
         """A grouped or DISTINCT subquery or CTE as one source."""
         rng = self.rng
-        distinct = rng.random() < 0.35
+        build = rng.choices([self.grouped_select, self.distinct_select, self.combined], [55, 28, 17])[0]
         form = rng.choices(["subquery", "cte", "view"], [60, 30, 10])[0]
         if form == "view":
             held, self.ctes = self.ctes, []
             shared, self.shared_ctes = self.shared_ctes, []
-        select, columns = (self.distinct_select if distinct else self.grouped_select)(limit, depth)
+        select, columns = build(limit, depth)
         name = self.fresh({"subquery": "sub", "cte": "cte", "view": "ordinary"}[form])
-        self.note(f"{'distinct' if distinct else 'grouped'} {form}")
+        words = {self.grouped_select: "grouped", self.distinct_select: "distinct", self.combined: "combined"}
+        self.note(f"{words[build]} {form}")
         if depth > 0:
             self.note("grouped below another operator")
         if form == "view":
@@ -176,6 +208,26 @@ class Operators:
             where = where + [self.expressions.predicate(refs, 1)]
         items = [self.clear_item(refs, f"s{i}") for i in range(self.rng.choice([1, 1, 2]))]
         return Select(items, text, distinct=True, where=where), self.columns_of(items)
+
+    def combined(self, limit, depth):
+        """INTERSECT, EXCEPT or UNION of two or three selects."""
+        rng = self.rng
+        kinds = [rng.choice(["int", "int", "text", "date", "bigint"]) for _ in range(rng.choice([1, 1, 2]))]
+        arms = []
+        for _ in range(rng.choice([2, 2, 3])):
+            text, refs, where = self.clause(1, 2)
+            items = [Item(self.typed(refs, k), k, f"s{i}") for i, k in enumerate(kinds)]
+            if rng.random() < 0.3:
+                where = where + [self.expressions.predicate(refs, 1)]
+            arms.append(Select(items, text, where=where))
+        query = Union(arms)
+        query.operators = [self.operator() for _ in arms[1:]]
+        return query, [Column(f"s{i}", k) for i, k in enumerate(kinds)]
+
+    def operator(self):
+        word = self.rng.choices(["INTERSECT", "EXCEPT", "UNION", "UNION ALL"], [32, 38, 20, 10])[0]
+        self.note(word.lower())
+        return word
 
     def grouped_select(self, limit, depth):
         rng = self.rng

@@ -110,7 +110,7 @@ class Sources(Operators):
         if rng.random() < 0.4:
             where = where + [self.expressions.predicate(refs)]
         if self.rich and depth == 0 and rng.random() < 0.15:
-            where = where + [self.existence(refs, depth + 1)]
+            where = where + [self.compared(refs) if rng.random() < 0.3 else self.existence(refs, depth + 1)]
         columns = [Column(i.name, "numeric" if i.kind == "num82" and not i.sql.count(".") else i.kind, i.wide)
                    for i in items]
         return Select(items, text, where=where), columns

@@ -1,7 +1,7 @@
 """Random views over the supported grammar."""
 from expressions import AMBIGUOUS, Aggregates, Expressions
 from model import Item, Select, Union, View, quote
-from operators import reread
+from operators import CLEAR, reread
 from sources import Sources, spare_refs
 from values import SPARE_KINDS
 
@@ -42,6 +42,8 @@ class Views:
         rng = self.rng
         if self.sources.ctes and isinstance(query, Select):
             query.ctes = self.sources.ctes
+        elif self.sources.ctes and (query.operators or rng.random() < 0.5):
+            query.ctes = self.sources.ctes
         elif self.sources.ctes:
             query.arms[0].ctes = self.sources.ctes
         sortable = [i for i, item in enumerate(query.items, 1) if item.kind not in SPARE_KINDS]
@@ -59,7 +61,7 @@ class Views:
         if rng.random() < 0.35:
             where = where + [self.expressions.predicate(refs) for _ in range(rng.choice([1, 1, 2]))]
         if self.sources.rich and rng.random() < 0.33:
-            where = where + [self.sources.existence(refs)]
+            where = where + [self.sources.compared(refs) if rng.random() < 0.3 else self.sources.existence(refs)]
             rng.shuffle(where)
         return text, refs, where
 
@@ -67,6 +69,9 @@ class Views:
         """One output column of a bag or DISTINCT."""
         rng = self.rng
         plain = [r for r in refs if r.kind not in SPARE_KINDS]
+        if self.sources.rich and rng.random() < 0.07:
+            sql, kind = self.sources.scalar(refs)
+            return Item(sql, kind, self.names[index])
         if plain and rng.random() > expression_share:
             ref = rng.choice(plain)
             return Item(ref.sql, ref.kind, self.names[index], ref.wide)
@@ -113,12 +118,18 @@ class Views:
         head_text, refs, where = self.body(2)
         count = rng.randint(1, 3)
         items = [self.column(refs, i) for i in range(count)]
+        combined = self.sources.rich and rng.random() < 0.6
+        if combined:
+            items = [self.sources.clear_item(refs, self.names[i]) for i in range(count)]
         arms = [Select(items, head_text, where=where)]
         for _ in range(rng.choice([1, 1, 2])):
             text, refs, where = self.body(2)
             arms.append(Select([Item(self.sources.typed(refs, i.kind), i.kind, i.name) for i in items],
                                text, where=where))
-        return Union(arms)
+        query = Union(arms)
+        if combined:
+            query.operators = [self.sources.operator() for _ in arms[1:]]
+        return query
 
     def input(self):
         """The input of a grouping: a FROM clause, or a UNION ALL below it."""
@@ -147,6 +158,8 @@ class Views:
             if shown and key.kind not in AMBIGUOUS and key.kind in ("int", "text", "date") and rng.random() < 0.08:
                 items.append(Item(f"(({key.sql})::text || '!')", "text", self.names[index + 3], bare=False))
         ordinals = any(g.isdigit() for g in group)
+        if self.sources.rich and not ordinals and rng.random() < 0.2 and all(k.kind in CLEAR for k in keys):
+            return self.grouping_sets(items, text, refs, where, keys)
         select = Select(items, text, where=where, group=group)
         self.add_aggregates(select, refs, rng.choices([0, 1, 2, 3, 4], [4, 40, 30, 16, 10])[0])
         if not ordinals:
@@ -154,6 +167,23 @@ class Views:
         self.add_having(select, refs, 0.2)
         if not select.items:
             self.add_aggregates(select, refs, 1)
+        return select
+
+    def grouping_sets(self, items, text, refs, where, keys):
+        """A grouping by several sets at once; its aggregates are determined."""
+        rng = self.rng
+        listed = ", ".join(k.sql for k in keys)
+        forms = [f"ROLLUP ({listed})", f"CUBE ({listed})", f"GROUPING SETS (({listed}), ({keys[0].sql}), ())",
+                 f"GROUPING SETS ({', '.join(f'({k.sql})' for k in keys)})"]
+        if len(keys) > 1:
+            forms.append(f"{keys[0].sql}, ROLLUP ({', '.join(k.sql for k in keys[1:])})")
+        self.sources.note("grouping sets")
+        calls = [self.sources.clear_aggregate(refs) for _ in range(rng.choice([1, 1, 2]))]
+        items = items + [Item(c.sql, c.kind, self.names[6 + i], aggregate=True) for i, c in enumerate(calls)]
+        if rng.random() < 0.3:
+            items.append(Item(f"GROUPING({listed})", "int", self.names[9], aggregate=True))
+        select = Select(items, text, where=where, group=[rng.choice(forms)])
+        self.add_having(select, refs, 0.15)
         return select
 
     def key(self, refs):
