@@ -57,4 +57,17 @@ TABLE wrong;
 DELETE FROM a;
 TABLE wrong;
 SELECT step, trigger, operator, sql FROM upkeep.explain('SELECT a.id, b.x FROM outer_joins.a LEFT JOIN outer_joins.b ON a.id = b.aid') WHERE sql IS NOT NULL;
+-- More nodes than an integer has bits.
+INSERT INTO a SELECT i, i, 'g1' FROM generate_series(1, 6) i;
+DO $$ BEGIN
+    EXECUTE (SELECT 'CREATE MATERIALIZED VIEW many AS ' ||
+                    string_agg(format('SELECT %s n, a.id, b.id bid, y FROM a LEFT JOIN b ON a.id = b.aid LEFT JOIN c ON c.y = a.v', n), ' UNION ALL ')
+             FROM generate_series(1, 25) n);
+END $$;
+SELECT upkeep.register('many');
+SELECT count(*) FROM upkeep.state_table WHERE view = 'many'::regclass;
+INSERT INTO b VALUES (500, 3, 1), (501, 300, 1);
+DELETE FROM b WHERE aid = 4;
+UPDATE c SET y = y + 1;
+SELECT * FROM upkeep.verify('many');
 DROP SCHEMA outer_joins CASCADE;

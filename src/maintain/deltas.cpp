@@ -179,10 +179,10 @@ int64 changed_rows(const Run &run, const algebra::Input &input) {
 }
 
 void register_node_delta(Run &run, int number) {
-    if (algebra::has(run.node_relations, number))
-        return;
-    run.node_relations |= algebra::only(number);
     pg::InContext in(run.memory);
+    run.node_stores.resize(run.node_deltas.size(), nullptr);
+    if (run.node_stores[number] != nullptr)
+        return;
     const NodeProgram &node = run.program->nodes[number];
     const int natts = node.row_desc->natts;
     TupleDesc desc = CreateTemplateTupleDesc(natts + 1);
@@ -202,7 +202,7 @@ void register_node_delta(Run &run, int number) {
         tuplestore_putvalues(rows, desc, values, nulls);
         count++;
     }
-    run.node_stores.push_back(rows);
+    run.node_stores[number] = rows;
     register_relation(lower::node_delta_name(number), desc, rows, count);
 }
 
@@ -235,7 +235,8 @@ void finish_spi(Run &run) {
             delta.relation = nullptr;
         }
     for (Tuplestorestate *rows : run.node_stores)
-        tuplestore_end(rows);
+        if (rows != nullptr)
+            tuplestore_end(rows);
     run.node_stores.clear();
     MemoryContextSwitchTo(context);
     run.spi = false;

@@ -23,8 +23,7 @@ struct Run {
     MemoryContext memory; // of this run
     pg::Vector<TableDelta> tables; // by table number of the query
     pg::Vector<ZSet *> node_deltas; // by node number, nullptr until applied
-    algebra::InputSet node_relations = 0; // nodes whose deltas SQL knows already
-    pg::Vector<Tuplestorestate *> node_stores; // of these
+    pg::Vector<Tuplestorestate *> node_stores; // by node number, of the nodes whose deltas SQL knows already; or empty
     bool spi = false;              // connected, deltas registered
     bool broken = false;           // a row that should be there is not: the view is stale
     const char *broken_why = nullptr;
