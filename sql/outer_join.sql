@@ -70,4 +70,18 @@ INSERT INTO b VALUES (500, 3, 1), (501, 300, 1);
 DELETE FROM b WHERE aid = 4;
 UPDATE c SET y = y + 1;
 SELECT * FROM upkeep.verify('many');
+-- Several local times in the gap of a clock are one instant, and one row.
+SET timezone = 'America/New_York';
+CREATE TABLE instants (id int, t timestamptz);
+CREATE TABLE clocks (t timestamp);
+INSERT INTO clocks VALUES ('2024-03-10 02:30'), ('2024-03-10 03:30');
+CREATE MATERIALIZED VIEW w1 AS SELECT id FROM instants WHERE EXISTS (SELECT FROM clocks WHERE clocks.t = instants.t);
+CREATE MATERIALIZED VIEW w2 AS SELECT id FROM instants WHERE t IN (SELECT t FROM clocks);
+CREATE MATERIALIZED VIEW w3 AS SELECT id, (SELECT count(*) FROM clocks WHERE clocks.t = instants.t) AS n FROM instants;
+SELECT upkeep.register('w1'), upkeep.register('w2'), upkeep.register('w3');
+INSERT INTO instants VALUES (1, '2024-03-10 03:30');
+SELECT w3.id, w3.n, w1.id AS w1, w2.id AS w2 FROM w3, w1, w2;
+DELETE FROM clocks WHERE t < '2024-03-10 03:00';
+SELECT w3.id, w3.n, w1.id AS w1, w2.id AS w2 FROM w3, w1, w2;
+TABLE wrong;
 DROP SCHEMA outer_joins CASCADE;

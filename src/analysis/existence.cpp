@@ -75,6 +75,18 @@ void bind_to_nulls(Query *q, Node *item, Arm *arm) {
     }
 }
 
+/// The instant that a local time of the inner side stands for, where it is tied to an instant; else null. Where clocks are
+/// put forward several local times are one instant, so that they would be several keys for one outer row.
+Node *find_instant(Node *inner, Node *outer) {
+    if (exprType(outer) != TIMESTAMPTZOID)
+        return nullptr;
+    const Oid type = exprType(inner);
+    const Oid function = type == TIMESTAMPOID ? F_TIMESTAMPTZ_TIMESTAMP : type == DATEOID ? F_TIMESTAMPTZ_DATE : InvalidOid;
+    if (!OidIsValid(function))
+        return nullptr;
+    return reinterpret_cast<Node *>(makeFuncExpr(function, TIMESTAMPTZOID, list_make1(inner), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+}
+
 struct Substitution {
     List *outputs;
 };
@@ -168,6 +180,12 @@ bool Analyser::correlate(const Arm &outer, const Arm &combined, Correlation *cor
         const bool right_is_outer = r != 0 && (r & ~outside) == 0 && (l & outside) == 0;
         if (!left_is_outer && !right_is_outer)
             return not_yet("an outer join or subquery that is correlated by an equality of mixed columns");
+        if (Node *instant = find_instant(left_is_outer ? right : left, left_is_outer ? left : right)) {
+            (left_is_outer ? right : left) = instant;
+            op = castNode(OpExpr, make_opclause(lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_EQ_OPR)->eq_opr, BOOLOID, false, reinterpret_cast<Expr *>(left),
+                                                   reinterpret_cast<Expr *>(right), InvalidOid, InvalidOid));
+            set_opfuncid(op);
+        }
         Node *inner = left_is_outer ? right : left;
         const Oid own = exprCollation(inner);
         if (OidIsValid(own) && own != op->inputcollid)
