@@ -102,6 +102,15 @@ SELECT costs('SELECT k, count(*) AS c, max(x) AS m FROM (SELECT k, v AS x FROM f
 SELECT costs('SELECT k FROM f WHERE v > 88 UNION SELECT k FROM e WHERE z > 11');
 SELECT costs('SELECT c, count(*) AS groups FROM (SELECT k, count(*) AS c FROM f GROUP BY k) q GROUP BY c');
 SELECT costs('SELECT tag, count(*) AS c FROM f, unnest(tags) tag WHERE v > 90 GROUP BY tag');
+-- Outer joins, EXISTS, IN, nested groups, set operations, grouping sets and scalar subqueries.
+SELECT costs('SELECT d.k, d.w, f.id FROM d LEFT JOIN f ON f.k = d.k AND f.v > 90');
+SELECT costs('SELECT d.k, count(f.id) AS c, sum(f.v) AS s FROM d LEFT JOIN f ON f.k = d.k GROUP BY d.k');
+SELECT costs('SELECT d.k, d.w FROM d WHERE NOT EXISTS (SELECT FROM f WHERE f.k = d.k)');
+SELECT costs('SELECT f.id, f.s FROM f WHERE f.v > 88 AND f.k IN (SELECT k FROM e WHERE z > 3)');
+SELECT costs('SELECT f.id FROM f JOIN (SELECT s, count(*) AS c FROM f GROUP BY s) q ON q.s = f.s WHERE q.c > 9 AND f.v > 88');
+SELECT costs('SELECT k FROM f WHERE v > 80 EXCEPT SELECT k FROM e WHERE z > 6');
+SELECT costs('SELECT k, n, count(*) AS c FROM f WHERE v > 80 GROUP BY GROUPING SETS ((k, n), (k), ())');
+SELECT costs('SELECT d.k, (SELECT sum(v) FROM f WHERE f.k = d.k) AS s FROM d');
 -- The oracle sees a plan without its index.
 DROP INDEX f_n_idx;
 SELECT costs('SELECT n, min(v) AS lo, count(*) AS c FROM f GROUP BY n') <> 'few' AS dear;

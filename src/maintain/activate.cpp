@@ -9,6 +9,8 @@
 #include "pg/run_as.hpp"
 
 extern "C" {
+#include "catalog/pg_am.h"
+#include "commands/defrem.h"
 #include "commands/matview.h"
 }
 
@@ -78,6 +80,55 @@ bool can_read_states(const Program &p) {
     return true;
 }
 
+/// The columns of a node's rows that other inputs of some block are tied to.
+Bitmapset *tied_columns(const Program &p, int number) {
+    Bitmapset *columns = nullptr;
+    auto note = [&](const pg::Vector<BlockProgram> &blocks) {
+        for (const BlockProgram &b : blocks)
+            for (int q = 0; q < list_length(b.block->quals); q++) {
+                const algebra::Qual &shape = b.block->qual_shapes[static_cast<size_t>(q)];
+                if (shape.left < 0)
+                    continue;
+                ListCell *lc;
+                foreach (lc, castNode(OpExpr, list_nth(b.block->quals, q))->args) {
+                    auto *arg = static_cast<Node *>(lfirst(lc));
+                    while (IsA(arg, RelabelType))
+                        arg = reinterpret_cast<Node *>(castNode(RelabelType, arg)->arg);
+                    const Var *var = castNode(Var, arg);
+                    const algebra::Input &input = b.block->inputs[static_cast<size_t>(var->varno - 1)];
+                    if (input.kind == algebra::InputKind::node && input.source == number)
+                        columns = bms_add_member(columns, var->varattno);
+                }
+            }
+    };
+    for (const NodeProgram &node : p.nodes)
+        note(node.blocks);
+    note(p.output.blocks);
+    return columns;
+}
+
+/// Indexes by which statements find the rows of a node from the other side of a join: a btree, or for types of variable
+/// length a hash index, which takes values of any length. Where the identity is a unique index that begins with the column, that one serves.
+void index_tied_columns(const Program &p, const NodeProgram &node, Oid relid, IdentityKind kind) {
+    Bitmapset *columns = tied_columns(p, node.number);
+    pg::RunAs as(catalog::extension_owner(), pg::RunAs::Path::fixed);
+    for (int column = -1; (column = bms_next_member(columns, column)) >= 0;) {
+        const int nkeys = node.node->nkeys();
+        if (kind == IdentityKind::unique_columns && column == 1)
+            continue;
+        const AttrNumber attno = column <= nkeys ? node.key_column[column - 1] : node.result_column[column - nkeys - 1];
+        const Oid type = node.node->columns[static_cast<size_t>(column - 1)].type;
+        const bool btree = get_typlen(type) > 0 && OidIsValid(GetDefaultOpClass(type, BTREE_AM_OID));
+        if (!btree && !OidIsValid(GetDefaultOpClass(type, HASH_AM_OID)))
+            continue;
+        const char *sql = psprintf("CREATE INDEX ON %s USING %s (%s)", pg::qualified_name(relid), btree ? "btree" : "hash",
+                                   quote_identifier(get_attname(relid, attno, false)));
+        if (SPI_connect() != SPI_OK_CONNECT || SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+            elog(ERROR, "could not execute \"%s\"", sql);
+        SPI_finish();
+    }
+}
+
 /// State tables and identities as the design lays them out. Existing ones are made anew when the layout has changed.
 Oid make_storage(Design *design, bool same_layout) {
     Program *p = design->program;
@@ -117,6 +168,8 @@ Oid make_storage(Design *design, bool same_layout) {
             pg::RunAs as(catalog::extension_owner(), pg::RunAs::Path::fixed);
             index = create_identity(relid, kind, columns, equality, collations, psprintf("%s_key", get_rel_name(relid))).index;
         }
+        if (node.result_column != nullptr)
+            index_tied_columns(*p, node, relid, kind);
         tables.push_back({node.number, relid, index});
     }
     catalog::set_state_tables(p->view, tables.data(), static_cast<int>(tables.size()));
