@@ -2,7 +2,7 @@
 import re
 
 from model import Ref
-from values import NUMBERS, SPARE_KINDS, literal, type_name
+from values import NUMBERS, SPARE_KINDS, TIMES, literal, type_name
 
 # {kind} stands for any expression of that kind, {kind!} for a literal.
 FORMS = {
@@ -88,8 +88,6 @@ class Expressions:
     def literal(self, kind):
         if kind == "int[]":
             return self.rng.choice(["'{1,2}'::int[]", "array[0, 1]"])
-        if kind == "timestamp":
-            return "'2024-01-01 12:00'::timestamp"
         return literal(self.rng, kind, rough=self.rough)
 
     def predicate(self, refs, depth=2):
@@ -129,7 +127,7 @@ class Expressions:
 def comparable(a, b):
     if a in SPARE_KINDS or b in SPARE_KINDS:
         return False
-    return a == b or (a in NUMBERS and b in NUMBERS)
+    return a == b or (a in NUMBERS and b in NUMBERS) or (a in TIMES and b in TIMES)
 
 
 SUMMABLE = {"smallint": "bigint", "int": "bigint", "bigint": "numeric", "numeric": "numeric", "num82": "numeric",

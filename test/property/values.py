@@ -2,8 +2,9 @@
 
 KINDS = [("int", 30), ("text", 14), ("numeric", 10), ("num82", 5), ("bigint", 7), ("smallint", 4),
          ("bool", 5), ("date", 5), ("timestamptz", 7), ("interval", 4), ("float8", 6), ("float4", 2),
-         ("money", 3), ("mood", 4)]
+         ("money", 3), ("mood", 4), ("timestamp", 4)]
 NUMBERS = ["int", "bigint", "smallint", "numeric", "num82", "float8", "float4"]
+TIMES = ["date", "timestamp", "timestamptz"]
 SPARE_KINDS = ["json", "xml", "point", "bytea", "jsonb"]
 TYPE_NAMES = {"num82": "numeric(8,2)"}
 
@@ -19,7 +20,8 @@ DOMAIN = {
     "bool": ["true", "false"],
     "date": ["2024-01-01", "2024-01-02", "2024-02-29", "2023-12-31"],
     "timestamptz": ["2024-01-01 00:00:00+00", "2024-01-01 12:30:00+00", "2024-03-31 01:30:00+00",
-                    "2023-12-31 23:30:00+00"],
+                    "2023-12-31 23:30:00+00", "2024-03-10 07:30:00+00"],
+    "timestamp": ["2024-01-01 00:00", "2024-03-10 02:30", "2024-03-10 03:30", "2023-12-31 19:00"],   # 02:30 is in a gap
     "interval": ["1 mon", "30 days", "1 day", "24:00:00", "-1 day", "0"],
     "float8": ["0", "-0.0", "1", "0.5", "2", "-1.5"],
     "float4": ["0", "-0.0", "1", "0.5", "2.25"],
