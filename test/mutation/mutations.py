@@ -27,14 +27,20 @@ MAGNITUDE = "src/delta/magnitude.cpp"
 MUTATIONS = [
     # Which occurrences changed
     Mutation("changed-inputs-asks-constants", BLOCK, "block.inputs[i].source >= 0 && changed", "changed"),
-    Mutation("changed-inputs-skips-the-first", BLOCK, "for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)",
-             "for (int i = 1; i < static_cast<int>(block.inputs.size()); i++)"),
-    Mutation("changed-inputs-keeps-only-the-last", BLOCK, "set |= only(i);", "set = only(i);"),
+    Mutation("changed-inputs-skips-the-first", BLOCK, "if (block.inputs[i].source >= 0 &&",
+             "if (i > 0 && block.inputs[i].source >= 0 &&"),
+    Mutation("changed-inputs-keeps-only-the-last", BLOCK, "changed(block.inputs[i]))\n            set |= only(i);",
+             "changed(block.inputs[i]))\n            set = only(i);"),
+    Mutation("anti-inputs-are-the-others", BLOCK, "role == Role::anti)\n", "role != Role::anti)\n"),
+    Mutation("anti-inputs-keeps-only-the-last", BLOCK, "role == Role::anti)\n            set |= only(i);",
+             "role == Role::anti)\n            set = only(i);"),
 
     # Inclusion and exclusion
-    Mutation("join-sign-does-not-alternate", JOIN_H, "want % 2 == 1 ? 1 : -1", "1"),
-    Mutation("join-sign-flipped", JOIN_H, "want % 2 == 1 ? 1 : -1", "want % 2 == 1 ? -1 : 1"),
-    Mutation("join-sign-plus-once-only", JOIN_H, "want % 2 == 1 ? 1 : -1", "want == 1 ? 1 : -1"),
+    Mutation("join-sign-does-not-alternate", JOIN_H, "(want + algebra::size(s & anti)) % 2 == 1 ? 1 : -1", "1"),
+    Mutation("join-sign-flipped", JOIN_H, "algebra::size(s & anti)) % 2 == 1 ? 1 : -1", "algebra::size(s & anti)) % 2 == 1 ? -1 : 1"),
+    Mutation("join-sign-plus-once-only", JOIN_H, "(want + algebra::size(s & anti)) % 2 == 1 ? 1 : -1", "want + algebra::size(s & anti) == 1 ? 1 : -1"),
+    Mutation("join-anti-sign-ignored", JOIN_H, "(want + algebra::size(s & anti)) % 2", "want % 2"),
+    Mutation("join-anti-counted-among-all", JOIN_H, "algebra::size(s & anti)", "algebra::size(anti)"),
     Mutation("join-without-intersections", JOIN_H, "want <= m; want++", "want <= m && want < 2; want++"),
     Mutation("join-with-pairs-only", JOIN_H, "want <= m; want++", "want <= m && want < 3; want++"),
     Mutation("join-without-single-terms", JOIN_H, "int want = 1; want", "int want = 2; want"),
