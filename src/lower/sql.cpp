@@ -74,34 +74,7 @@ const char *term_sql(const Block &block, algebra::InputSet changed, algebra::Inp
     return pg_get_querydef(q, false);
 }
 
-namespace {
-
-bool reads_input(Node *node, void *context) {
-    if (node == nullptr)
-        return false;
-    if (IsA(node, Var))
-        return castNode(Var, node)->varno == *static_cast<int *>(context) + 1;
-    return pg::walk_tree(node, reads_input, context);
-}
-
-/// Inputs that remain when `without` is left out: those that do not read it.
-algebra::InputSet inputs_without(const Block &block, int without) {
-    algebra::InputSet left_out = algebra::only(without);
-    for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
-        for (int other = 0; other < static_cast<int>(block.inputs.size()); other++) {
-            const RangeTblEntry *rte = block.rtes[i];
-            if (!algebra::has(left_out, other) || rte == nullptr || rte->rtekind == RTE_RELATION)
-                continue;
-            if (reads_input(reinterpret_cast<Node *>(rte->functions), &other) || reads_input(reinterpret_cast<Node *>(rte->values_lists), &other))
-                left_out |= algebra::only(i);
-        }
-    return ~left_out;
-}
-
-} // namespace
-
-const char *probe_sql(const Block &block, int input, int without) {
-    const algebra::InputSet kept = inputs_without(block, without) & ~(algebra::anti_inputs(block.shape()) & ~algebra::only(input));
+const char *probe_sql(const Block &block, int input, algebra::InputSet kept) {
     Query *q = block_query(block, algebra::only(input));
     List *from = NIL;
     ListCell *lc;

@@ -33,9 +33,9 @@ TupleDesc delta_descriptor(Oid relid);
 const char *term_sql(const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
                      const pg::Vector<WideColumn> &wide);
 
-/// `SELECT 1` over the changed rows of `input` joined with every other input but `without` (and the functions that read
-/// it), by the conjuncts that neither read `without` nor can fail.
-const char *probe_sql(const analysis::Block &block, int input, int without);
+/// `SELECT 1` over the changed rows of `input`, which is among `kept`, joined with the others of these (tables and nodes)
+/// by the conjuncts that read nothing else and cannot fail.
+const char *probe_sql(const analysis::Block &block, int input, algebra::InputSet kept);
 
 /// Reads one group again, for a node without nodes below: `SELECT` the wanted aggregate calls over the rows whose key
 /// equals $1 … $n; bit i of `null_keys` says that key i IS NULL (its parameter is unused).

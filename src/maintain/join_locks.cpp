@@ -63,10 +63,27 @@ bool changed(const Run &run, const BlockProgram &block, int input) {
     return changed_rows(run, block.block->inputs[input]) > 0;
 }
 
-/// Whether the change of `input`, joined with everything but `other`, is not empty: else no pair of theirs can arise.
-bool reaches(Run &run, BlockProgram &block, int input, int other) {
+/// The input and the unchanged ones that an equality ties to it, and that it is joined with.
+algebra::InputSet tied_inputs(const Run &run, const BlockProgram &block, int input) {
+    const auto &inputs = block.block->inputs;
+    algebra::InputSet result = algebra::only(input);
+    for (const algebra::Qual &qual : block.block->qual_shapes) {
+        if (qual.left != input && qual.right != input)
+            continue;
+        const int other = qual.left == input ? qual.right : qual.left;
+        if (other >= 0 && inputs[other].source >= 0 && inputs[other].role == algebra::Role::inner && !changed(run, block, other))
+            result |= algebra::only(other);
+    }
+    return result;
+}
+
+/// Whether the change of `input`, joined with what is tied to it, is not empty. If it is, no row of it arises or goes,
+/// whatever the inputs hold that nothing ties to it: whoever changes a tied one waits for us by the key's tag. An input
+/// that is not tied tells nothing, since its writer and we may not wait for each other; nor does one that changed here
+/// too, since what matched may have gone with it.
+bool reaches(Run &run, BlockProgram &block, int input) {
     connect_spi(run);
-    SPIPlanPtr plan = term_plan(run, block, algebra::only(input), algebra::only(input), other);
+    SPIPlanPtr plan = term_plan(run, block, algebra::only(input), algebra::only(input), tied_inputs(run, block, input));
     PushActiveSnapshot(GetLatestSnapshot());
     const int outcome = SPI_execute_plan(plan, nullptr, nullptr, true, 1);
     PopActiveSnapshot();
@@ -82,7 +99,7 @@ void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &
         return;
     const auto &inputs = block.block->inputs;
     const bool self = inputs[pair.left].source == inputs[pair.right].source && inputs[pair.left].kind == inputs[pair.right].kind;
-    if (pair.qual < 0 && left != right && !reaches(run, block, left ? pair.left : pair.right, left ? pair.right : pair.left))
+    if (pair.qual < 0 && left != right && !reaches(run, block, left ? pair.left : pair.right))
         return;
     pg::Vector<uint64> l, r;
     if (left)

@@ -11,7 +11,7 @@ namespace upkeep::maintain {
 struct TermPlan {
     algebra::InputSet changed;
     bool phantoms; // conjuncts that can fail are left out: more than one input changed
-    int without; // of a probe: the input that is left out; of a term: -1
+    algebra::InputSet beside; // of a probe: the inputs joined with the change, and itself; of a term: none
     int size_class;
     SPIPlanPtr plan;
 };

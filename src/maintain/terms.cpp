@@ -158,7 +158,7 @@ void pour(ZSet &from, RowSink &to, int64 sign) {
 /// A plan made for one row must not serve a million: the classes are 1–8, –256, –16384 and more rows.
 static int size_class(int64 rows) { return rows <= 8 ? 0 : rows <= 256 ? 1 : rows <= 16384 ? 2 : 3; }
 
-SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, int without) {
+SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, InputSet beside) {
     int64 rows = 0;
     for (size_t i = 0; i < block.block->inputs.size(); i++) {
         const algebra::Input &input = block.block->inputs[i];
@@ -171,16 +171,16 @@ SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, InputSet a
     const int wanted = size_class(rows);
     const bool phantoms = delta::has_phantoms(all_changed);
     for (const TermPlan &p : block.plans)
-        if (p.changed == changed && p.phantoms == phantoms && p.without == without && p.size_class == wanted)
+        if (p.changed == changed && p.phantoms == phantoms && p.beside == beside && p.size_class == wanted)
             return p.plan;
     pg::InContext in(run.memory);
-    const char *sql = without < 0 ? lower::term_sql(*block.block, changed, all_changed, block.wide)
-                                  : lower::probe_sql(*block.block, std::countr_zero(changed), without);
+    const char *sql = beside == 0 ? lower::term_sql(*block.block, changed, all_changed, block.wide)
+                                  : lower::probe_sql(*block.block, std::countr_zero(changed), beside);
     SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
     if (plan == nullptr)
         elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
-    block.plans.push_back({changed, phantoms, without, wanted, plan});
+    block.plans.push_back({changed, phantoms, beside, wanted, plan});
     return plan;
 }
 
