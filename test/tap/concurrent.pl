@@ -44,7 +44,10 @@ my %views = (
 	distinct_rows => 'SELECT DISTINCT k, m FROM s',
 	having_limit => 'SELECT k, count(*) AS n FROM r GROUP BY k HAVING count(*) > 9',
 	no_group => 'SELECT count(*) AS n, sum(x) AS s, max(k) AS hi FROM r WHERE x BETWEEN 10 AND 14',
-	read_again => 'SELECT m, array_agg(y ORDER BY id) AS l FROM s WHERE k < 20 GROUP BY m');
+	read_again => 'SELECT m, array_agg(y ORDER BY id) AS l FROM s WHERE k < 20 GROUP BY m',
+	left_join => 'SELECT r.id AS r, t.id AS t, r.x, t.label FROM r LEFT JOIN t ON t.m = r.k',
+	not_exists => 'SELECT id, x FROM r WHERE NOT EXISTS (SELECT FROM t WHERE t.m = r.k)',
+	join_subquery => 'SELECT r.id, r.x, g.n, g.s FROM r JOIN (SELECT k, count(*) AS n, sum(y) AS s FROM s GROUP BY k) AS g USING (k)');
 for my $view (sort keys %views)
 {
 	$node->safe_psql('postgres',
