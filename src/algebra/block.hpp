@@ -12,16 +12,21 @@
 #include <cstdint>
 #include <span>
 
-
 namespace upkeep::algebra {
 
 /// A set of inputs of one block, as bits.
 using InputSet = std::uint64_t;
 inline constexpr int kMaxInputs = 60;
 
-constexpr InputSet only(int input) { return InputSet{1} << input; }
-constexpr bool has(InputSet set, int input) { return (set & only(input)) != 0; }
-constexpr int size(InputSet set) { return __builtin_popcountll(set); }
+constexpr InputSet only(int input) {
+    return InputSet{1} << input;
+}
+constexpr bool has(InputSet set, int input) {
+    return (set & only(input)) != 0;
+}
+constexpr int size(InputSet set) {
+    return __builtin_popcountll(set);
+}
 
 enum class InputKind : std::uint8_t {
     table,    // an occurrence of a base table
@@ -44,9 +49,9 @@ struct Input {
 
 /// One conjunct of the block's condition.
 struct Qual {
-    InputSet inputs;   // what it reads
-    bool infallible;   // evaluating it can never raise an error
-    int left = -1;     // a plain equality between columns of two inputs: the two inputs, else -1
+    InputSet inputs; // what it reads
+    bool infallible; // evaluating it can never raise an error
+    int left = -1;   // a plain equality between columns of two inputs: the two inputs, else -1
     int right = -1;
     bool anti = false; // it ties an anti input (then it is a plain equality)
 };

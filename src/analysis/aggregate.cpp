@@ -48,7 +48,8 @@ Node *grouping_value(const GroupingFunc *grouping, const List *set) {
     ListCell *lc;
     foreach (lc, grouping->refs)
         value = value << 1 | (list_member_int(set, lfirst_int(lc)) ? 0 : 1);
-    return reinterpret_cast<Node *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true));
+    return reinterpret_cast<Node *>(
+        makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true));
 }
 
 /// Keys and calls become columns of the node, which is the only input of the block above.
@@ -65,12 +66,14 @@ Node *replace_parts(Node *node, void *context) {
     foreach (lc, parts->keys) {
         column++;
         if (equal(node, lfirst(lc)))
-            return reinterpret_cast<Node *>(makeVar(kInputBase, column, exprType(node), exprTypmod(node), exprCollation(node), 0));
+            return reinterpret_cast<Node *>(
+                makeVar(kInputBase, column, exprType(node), exprTypmod(node), exprCollation(node), 0));
     }
     foreach (lc, parts->calls) {
         column++;
         if (equal(node, lfirst(lc)))
-            return reinterpret_cast<Node *>(makeVar(kInputBase, column, exprType(node), exprTypmod(node), exprCollation(node), 0));
+            return reinterpret_cast<Node *>(
+                makeVar(kInputBase, column, exprType(node), exprTypmod(node), exprCollation(node), 0));
     }
     return pg::mutate_tree(node, replace_parts, context);
 }
@@ -92,13 +95,15 @@ int numeric_scale(int32 typmod) {
 bool Analyser::functional_key(Node *column, KeyColumn *key) {
     TypeCacheEntry *type = lookup_type_cache(exprType(column), TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
     if (!OidIsValid(type->eq_opr) || !OidIsValid(type->lt_opr))
-        return not_yet(psprintf("a column of type %s that depends on the grouping key", format_type_be(exprType(column))));
+        return not_yet(
+            psprintf("a column of type %s that depends on the grouping key", format_type_be(exprType(column))));
     *key = {type->eq_opr, exprCollation(column)};
     return true;
 }
 
 bool Analyser::aggregate(Query *q, Arms *arms) {
-    List *targets = castNode(List, flatten_join_alias_vars(q, reinterpret_cast<Node *>(visible_targets(q->targetList))));
+    List *targets =
+        castNode(List, flatten_join_alias_vars(q, reinterpret_cast<Node *>(visible_targets(q->targetList))));
     Node *having = q->havingQual != nullptr ? flatten_join_alias_vars(q, q->havingQual) : nullptr;
     List *all = NIL;
     ListCell *lc;

@@ -3,7 +3,8 @@
 //   A ⋉ B on a = b  =  A ⋈ δ(π_b B)             A ▷ B on a = b  =  A ▷ δ(π_b B)
 //   A ⟕ B           =  (A ⋈ B) ⊎ (A ▷ B) × NULLs
 //
-// The node counts the rows of each key, so that only the appearance and the disappearance of a key reach the outer side.
+// The node counts the rows of each key, so that only the appearance and the disappearance of a key reach the outer
+// side.
 #include "analysis/flatten.hpp"
 
 extern "C" {
@@ -43,7 +44,9 @@ Read inputs_read(Node *node) {
     return read;
 }
 
-InputSet first_inputs(size_t n) { return algebra::only(static_cast<int>(n)) - 1; }
+InputSet first_inputs(size_t n) {
+    return algebra::only(static_cast<int>(n)) - 1;
+}
 
 void collect_indexes(Node *item, List **indexes) {
     if (IsA(item, RangeTblRef)) {
@@ -75,16 +78,19 @@ void bind_to_nulls(Query *q, Node *item, Arm *arm) {
     }
 }
 
-/// The instant that a local time of the inner side stands for, where it is tied to an instant; else null. Where clocks are
-/// put forward several local times are one instant, so that they would be several keys for one outer row.
+/// The instant that a local time of the inner side stands for, where it is tied to an instant; else null. Where clocks
+/// are put forward several local times are one instant, so that they would be several keys for one outer row.
 Node *find_instant(Node *inner, Node *outer) {
     if (exprType(outer) != TIMESTAMPTZOID)
         return nullptr;
     const Oid type = exprType(inner);
-    const Oid function = type == TIMESTAMPOID ? F_TIMESTAMPTZ_TIMESTAMP : type == DATEOID ? F_TIMESTAMPTZ_DATE : InvalidOid;
+    const Oid function = type == TIMESTAMPOID ? F_TIMESTAMPTZ_TIMESTAMP
+                         : type == DATEOID    ? F_TIMESTAMPTZ_DATE
+                                              : InvalidOid;
     if (!OidIsValid(function))
         return nullptr;
-    return reinterpret_cast<Node *>(makeFuncExpr(function, TIMESTAMPTZOID, list_make1(inner), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+    return reinterpret_cast<Node *>(
+        makeFuncExpr(function, TIMESTAMPTZOID, list_make1(inner), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
 }
 
 struct Substitution {
@@ -96,7 +102,8 @@ Node *substitute_outputs(Node *node, void *context) {
     if (node == nullptr)
         return nullptr;
     if (IsA(node, Param) && castNode(Param, node)->paramkind == PARAM_SUBLINK)
-        return static_cast<Node *>(copyObjectImpl(list_nth(static_cast<Substitution *>(context)->outputs, castNode(Param, node)->paramid - 1)));
+        return static_cast<Node *>(copyObjectImpl(
+            list_nth(static_cast<Substitution *>(context)->outputs, castNode(Param, node)->paramid - 1)));
     return pg::mutate_tree(node, substitute_outputs, context);
 }
 
@@ -125,8 +132,10 @@ List *tie_quals(const Correlation &correlation, int input) {
     for (int t = 0; t < list_length(correlation.ties); t++) {
         auto *tie = static_cast<OpExpr *>(copyObjectImpl(list_nth(correlation.ties, t)));
         auto *inner = static_cast<Node *>(list_nth(correlation.inner_sides, t));
-        Var *key = makeVar(kInputBase + input, static_cast<AttrNumber>(t + 1), exprType(inner), exprTypmod(inner), exprCollation(inner), 0);
-        tie->args = equal(linitial(tie->args), inner) ? list_make2(key, lsecond(tie->args)) : list_make2(linitial(tie->args), key);
+        Var *key = makeVar(kInputBase + input, static_cast<AttrNumber>(t + 1), exprType(inner), exprTypmod(inner),
+                           exprCollation(inner), 0);
+        tie->args = equal(linitial(tie->args), inner) ? list_make2(key, lsecond(tie->args))
+                                                      : list_make2(linitial(tie->args), key);
         quals = lappend(quals, tie);
     }
     return quals;
@@ -154,7 +163,8 @@ bool Analyser::correlate(const Arm &outer, const Arm &combined, Correlation *cor
         const RangeTblEntry *rte = combined.rtes[i];
         if (rte == nullptr || rte->rtekind == RTE_RELATION)
             continue;
-        const Read functions = inputs_read(reinterpret_cast<Node *>(rte->functions)), values = inputs_read(reinterpret_cast<Node *>(rte->values_lists));
+        const Read functions = inputs_read(reinterpret_cast<Node *>(rte->functions)),
+                   values = inputs_read(reinterpret_cast<Node *>(rte->values_lists));
         if (((functions.set | values.set) & outside) != 0 || functions.unresolved || values.unresolved)
             return not_yet("a correlated function on the inner side of an outer join or in a subquery");
     }
@@ -172,7 +182,8 @@ bool Analyser::correlate(const Arm &outer, const Arm &combined, Correlation *cor
             continue;
         }
         auto *op = reinterpret_cast<OpExpr *>(qual);
-        if (!IsA(qual, OpExpr) || list_length(op->args) != 2 || !op_mergejoinable(op->opno, exprType(static_cast<Node *>(linitial(op->args)))))
+        if (!IsA(qual, OpExpr) || list_length(op->args) != 2 ||
+            !op_mergejoinable(op->opno, exprType(static_cast<Node *>(linitial(op->args)))))
             return not_yet("an outer join or subquery that is correlated by something else than equalities");
         auto *left = static_cast<Node *>(linitial(op->args)), *right = static_cast<Node *>(lsecond(op->args));
         const InputSet l = inputs_read(left).set, r = inputs_read(right).set;
@@ -182,8 +193,9 @@ bool Analyser::correlate(const Arm &outer, const Arm &combined, Correlation *cor
             return not_yet("an outer join or subquery that is correlated by an equality of mixed columns");
         if (Node *instant = find_instant(left_is_outer ? right : left, left_is_outer ? left : right)) {
             (left_is_outer ? right : left) = instant;
-            op = castNode(OpExpr, make_opclause(lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_EQ_OPR)->eq_opr, BOOLOID, false, reinterpret_cast<Expr *>(left),
-                                                   reinterpret_cast<Expr *>(right), InvalidOid, InvalidOid));
+            op = castNode(OpExpr, make_opclause(lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_EQ_OPR)->eq_opr, BOOLOID,
+                                                false, reinterpret_cast<Expr *>(left), reinterpret_cast<Expr *>(right),
+                                                InvalidOid, InvalidOid));
             set_opfuncid(op);
         }
         Node *inner = left_is_outer ? right : left;
@@ -204,17 +216,21 @@ int Analyser::add_key_node(const Arm &outer, const Arms &combined, const Correla
         Correlation own;
         if (!correlate(outer, c, &own))
             return -1;
-        bool alike = list_length(own.ties) == list_length(correlation.ties) && equal(own.outer_sides, correlation.outer_sides);
+        bool alike =
+            list_length(own.ties) == list_length(correlation.ties) && equal(own.outer_sides, correlation.outer_sides);
         for (int t = 0; alike && t < list_length(own.ties); t++)
-            alike = static_cast<OpExpr *>(list_nth(own.ties, t))->opno == static_cast<OpExpr *>(list_nth(correlation.ties, t))->opno &&
-                    exprType(static_cast<Node *>(list_nth(own.inner_sides, t))) == exprType(static_cast<Node *>(list_nth(correlation.inner_sides, t)));
+            alike = static_cast<OpExpr *>(list_nth(own.ties, t))->opno ==
+                        static_cast<OpExpr *>(list_nth(correlation.ties, t))->opno &&
+                    exprType(static_cast<Node *>(list_nth(own.inner_sides, t))) ==
+                        exprType(static_cast<Node *>(list_nth(correlation.inner_sides, t)));
         if (!alike || (combined.size() > 1 && own.outer_only != NIL)) {
             not_yet("an outer join or subquery whose UNION ALL arms are correlated in different ways");
             return -1;
         }
         arms.push_back(inner_arm(outer, c, own));
         if (own.ties == NIL) // uncorrelated: one key, there or not
-            arms.back().outputs = list_make1(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true));
+            arms.back().outputs =
+                list_make1(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true));
     }
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
     ListCell *lc;
@@ -283,7 +299,8 @@ bool Analyser::add_existence(SubLink *link, bool negated, List *ctes, Arms *arms
 }
 
 /// The rows of one outer arm with their matches, and (behind them) those without any, the inner side NULL.
-bool Analyser::add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *matched, Arms *unmatched) {
+bool Analyser::add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *matched,
+                             Arms *unmatched) {
     matched->clear();
     matched->push_back(outer);
     if (!from_item(q, inner, ctes, matched) || !add_quals(q, quals, ctes, matched))
@@ -319,8 +336,8 @@ bool Analyser::outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms) {
         }
     }
     if (result.size() > 64)
-        return refuse("too-many-arms", "outer joins with more than 64 combinations", "The plan would have too many terms.",
-                      "Split the query into several materialized views.");
+        return refuse("too-many-arms", "outer joins with more than 64 combinations",
+                      "The plan would have too many terms.", "Split the query into several materialized views.");
     *arms = result;
     return true;
 }

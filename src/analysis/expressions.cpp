@@ -15,25 +15,109 @@ const pg::Refusal *make_refusal(const char *code, const char *what, const char *
 
 namespace {
 
-constexpr const char *kRewrite = "Rewrite the query without it, or register the materialized view with mode => 'manual'.";
+constexpr const char *kRewrite =
+    "Rewrite the query without it, or register the materialized view with mode => 'manual'.";
 
 /// Built-in STABLE functions whose result depends on their arguments and on pinned settings only.
 constexpr std::string_view kSettingsOnly[] = {
-    "anytextcat", "array_out", "array_to_json", "array_to_string", "bytea_out", "cash_in", "cash_out", "concat", "concat_ws",
-    "date_ge_timestamptz", "date_gt_timestamptz", "date_le_timestamptz", "date_lt_timestamptz", "date_eq_timestamptz",
-    "date_ne_timestamptz", "date_cmp_timestamptz", "date_out", "date_part", "date_trunc", "enum_out", "extract", "format",
-    "generate_series", "interval_out", "json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg", "json_build_array", "json_build_object", "json_object", "jsonb_build_array",
-    "jsonb_build_object", "make_timestamptz", "money", "overlaps", "plainto_tsquery", "phraseto_tsquery", "websearch_to_tsquery", "quote_literal",
-    "quote_nullable", "range_out", "record_out", "row_to_json", "text", "time", "time_out", "timetz", "timetz_out",
-    "textanycat", "timestamp", "timestamp_out", "timestamptz", "timestamptz_out", "date", "timestamp_ge_timestamptz",
-    "timestamp_gt_timestamptz", "timestamp_le_timestamptz", "timestamp_lt_timestamptz", "timestamp_eq_timestamptz",
-    "timestamp_ne_timestamptz", "timestamp_cmp_timestamptz", "timestamptz_ge_timestamp", "timestamptz_gt_timestamp",
-    "timestamptz_le_timestamp", "timestamptz_lt_timestamp", "timestamptz_eq_timestamp", "timestamptz_ne_timestamp",
-    "timestamptz_cmp_timestamp", "timestamptz_ge_date", "timestamptz_gt_date", "timestamptz_le_date",
-    "timestamptz_lt_date", "timestamptz_eq_date", "timestamptz_ne_date", "timestamptz_cmp_date",
-    "timestamptz_pl_interval", "timestamptz_mi_interval", "interval_pl_timestamptz", "to_char", "to_json", "to_jsonb",
-    "to_number", "to_date", "to_timestamp", "to_tsvector", "to_tsquery", "ts_headline", "float4out", "float8out",
-    "multirange_out", "timezone", "date_bin", "numeric", "cash_numeric", "int4_cash", "int8_cash", "numeric_cash",
+    "anytextcat",
+    "array_out",
+    "array_to_json",
+    "array_to_string",
+    "bytea_out",
+    "cash_in",
+    "cash_out",
+    "concat",
+    "concat_ws",
+    "date_ge_timestamptz",
+    "date_gt_timestamptz",
+    "date_le_timestamptz",
+    "date_lt_timestamptz",
+    "date_eq_timestamptz",
+    "date_ne_timestamptz",
+    "date_cmp_timestamptz",
+    "date_out",
+    "date_part",
+    "date_trunc",
+    "enum_out",
+    "extract",
+    "format",
+    "generate_series",
+    "interval_out",
+    "json_agg",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_object_agg",
+    "json_build_array",
+    "json_build_object",
+    "json_object",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "make_timestamptz",
+    "money",
+    "overlaps",
+    "plainto_tsquery",
+    "phraseto_tsquery",
+    "websearch_to_tsquery",
+    "quote_literal",
+    "quote_nullable",
+    "range_out",
+    "record_out",
+    "row_to_json",
+    "text",
+    "time",
+    "time_out",
+    "timetz",
+    "timetz_out",
+    "textanycat",
+    "timestamp",
+    "timestamp_out",
+    "timestamptz",
+    "timestamptz_out",
+    "date",
+    "timestamp_ge_timestamptz",
+    "timestamp_gt_timestamptz",
+    "timestamp_le_timestamptz",
+    "timestamp_lt_timestamptz",
+    "timestamp_eq_timestamptz",
+    "timestamp_ne_timestamptz",
+    "timestamp_cmp_timestamptz",
+    "timestamptz_ge_timestamp",
+    "timestamptz_gt_timestamp",
+    "timestamptz_le_timestamp",
+    "timestamptz_lt_timestamp",
+    "timestamptz_eq_timestamp",
+    "timestamptz_ne_timestamp",
+    "timestamptz_cmp_timestamp",
+    "timestamptz_ge_date",
+    "timestamptz_gt_date",
+    "timestamptz_le_date",
+    "timestamptz_lt_date",
+    "timestamptz_eq_date",
+    "timestamptz_ne_date",
+    "timestamptz_cmp_date",
+    "timestamptz_pl_interval",
+    "timestamptz_mi_interval",
+    "interval_pl_timestamptz",
+    "to_char",
+    "to_json",
+    "to_jsonb",
+    "to_number",
+    "to_date",
+    "to_timestamp",
+    "to_tsvector",
+    "to_tsquery",
+    "ts_headline",
+    "float4out",
+    "float8out",
+    "multirange_out",
+    "timezone",
+    "date_bin",
+    "numeric",
+    "cash_numeric",
+    "int4_cash",
+    "int8_cash",
+    "numeric_cash",
 };
 
 bool is_settings_only(Oid function, const char *name) {
@@ -49,7 +133,8 @@ bool is_settings_only(Oid function, const char *name) {
 bool is_time_zone_only(std::string_view name) {
     if (name.ends_with("_out"))
         return false;
-    for (std::string_view exact : {"date_trunc", "date_part", "extract", "timezone", "date_bin", "generate_series", "overlaps", "timestamp", "timestamptz", "date", "time", "timetz"})
+    for (std::string_view exact : {"date_trunc", "date_part", "extract", "timezone", "date_bin", "generate_series",
+                                   "overlaps", "timestamp", "timestamptz", "date", "time", "timetz"})
         if (name == exact)
             return true;
     return name.starts_with("timestamptz_") || name.find("_timestamptz") != std::string_view::npos;
@@ -73,9 +158,10 @@ bool is_refused_function(Oid function, void *context) {
     const char volatility = func_volatile(function);
     const char *what = psprintf("function %s", format_procedure_qualified(function));
     if (volatility == PROVOLATILE_VOLATILE) {
-        walk->refusal = make_refusal("volatile-function", what,
-                                     psprintf("The %s is volatile: its result can change without any change of data.", what),
-                                     "Use an immutable function.");
+        walk->refusal =
+            make_refusal("volatile-function", what,
+                         psprintf("The %s is volatile: its result can change without any change of data.", what),
+                         "Use an immutable function.");
         return true;
     }
     if (volatility == PROVOLATILE_STABLE) {
@@ -86,10 +172,12 @@ bool is_refused_function(Oid function, void *context) {
             return true;
         }
         if (!is_settings_only(function, name)) {
-            walk->refusal = make_refusal(
-                "stable-function", what,
-                psprintf("The %s is only STABLE: it may depend on more than its arguments and the settings kept at registration.", what),
-                "If its result depends on its arguments alone, use or declare an IMMUTABLE function.");
+            walk->refusal =
+                make_refusal("stable-function", what,
+                             psprintf("The %s is only STABLE: it may depend on more than its arguments and the "
+                                      "settings kept at registration.",
+                                      what),
+                             "If its result depends on its arguments alone, use or declare an IMMUTABLE function.");
             return true;
         }
         const SettingsUse use = is_time_zone_only(name) ? SettingsUse::time_zone : SettingsUse::all;
@@ -112,15 +200,27 @@ bool walk_expression(Node *node, void *context) {
                                      "Its value changes without any change of data.",
                                      "Filter in the queries that read the materialized view.");
         return true;
-    case T_NextValueExpr: what = "nextval()"; break;
-    case T_SubLink: what = "a subquery in an expression"; break;
-    case T_WindowFunc: what = "a window function"; break;
-    case T_GroupingFunc: what = "GROUPING()"; break;
-    case T_CurrentOfExpr: what = "CURRENT OF"; break;
-    default: break;
+    case T_NextValueExpr:
+        what = "nextval()";
+        break;
+    case T_SubLink:
+        what = "a subquery in an expression";
+        break;
+    case T_WindowFunc:
+        what = "a window function";
+        break;
+    case T_GroupingFunc:
+        what = "GROUPING()";
+        break;
+    case T_CurrentOfExpr:
+        what = "CURRENT OF";
+        break;
+    default:
+        break;
     }
     if (what != nullptr) {
-        walk->refusal = make_refusal("unsupported-clause", what, psprintf("A query with %s is not maintained incrementally.", what), kRewrite);
+        walk->refusal = make_refusal("unsupported-clause", what,
+                                     psprintf("A query with %s is not maintained incrementally.", what), kRewrite);
         return true;
     }
     if (check_functions_in_node(node, is_refused_function, walk))
@@ -138,16 +238,34 @@ bool may_fail(Node *node, void *) {
     if (node == nullptr)
         return false;
     switch (nodeTag(node)) {
-    case T_Var: case T_Const: case T_Param: case T_BoolExpr: case T_NullTest: case T_BooleanTest: case T_RelabelType:
-    case T_CaseExpr: case T_CaseWhen: case T_CaseTestExpr: case T_CoalesceExpr: case T_OpExpr: case T_DistinctExpr:
-    case T_FuncExpr: case T_List: case T_ScalarArrayOpExpr: case T_NullIfExpr: case T_TargetEntry:
+    case T_Var:
+    case T_Const:
+    case T_Param:
+    case T_BoolExpr:
+    case T_NullTest:
+    case T_BooleanTest:
+    case T_RelabelType:
+    case T_CaseExpr:
+    case T_CaseWhen:
+    case T_CaseTestExpr:
+    case T_CoalesceExpr:
+    case T_OpExpr:
+    case T_DistinctExpr:
+    case T_FuncExpr:
+    case T_List:
+    case T_ScalarArrayOpExpr:
+    case T_NullIfExpr:
+    case T_TargetEntry:
         break;
-    default: return true;
+    default:
+        return true;
     }
     auto leaky = [](Oid function, void *) { return !get_func_leakproof(function); };
     if (check_functions_in_node(node, leaky, nullptr)) {
         // Equality of a btree family is not always marked leakproof (numeric), and cannot fail all the same.
-        if (!IsA(node, OpExpr) || !op_mergejoinable(reinterpret_cast<OpExpr *>(node)->opno, exprType(static_cast<Node *>(linitial(reinterpret_cast<OpExpr *>(node)->args)))) ||
+        if (!IsA(node, OpExpr) ||
+            !op_mergejoinable(reinterpret_cast<OpExpr *>(node)->opno,
+                              exprType(static_cast<Node *>(linitial(reinterpret_cast<OpExpr *>(node)->args)))) ||
             reinterpret_cast<OpExpr *>(node)->opno >= FirstUnpinnedObjectId)
             return true;
     }
@@ -168,6 +286,8 @@ const pg::Refusal *check_function(Oid function, ViewQuery *view) {
     return walk.refusal;
 }
 
-bool is_infallible(Node *expression) { return !may_fail(expression, nullptr); }
+bool is_infallible(Node *expression) {
+    return !may_fail(expression, nullptr);
+}
 
 } // namespace upkeep::analysis

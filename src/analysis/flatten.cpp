@@ -126,7 +126,9 @@ bool ties_inputs(Node *qual, int *left, int *right) {
     if (!IsA(qual, OpExpr) || list_length(castNode(OpExpr, qual)->args) != 2)
         return false;
     auto *op = castNode(OpExpr, qual);
-    auto strip = [](Node *n) { return IsA(n, RelabelType) ? reinterpret_cast<Node *>(castNode(RelabelType, n)->arg) : n; };
+    auto strip = [](Node *n) {
+        return IsA(n, RelabelType) ? reinterpret_cast<Node *>(castNode(RelabelType, n)->arg) : n;
+    };
     Node *a = strip(static_cast<Node *>(linitial(op->args)));
     Node *b = strip(static_cast<Node *>(lsecond(op->args)));
     if (!IsA(a, Var) || !IsA(b, Var) || castNode(Var, a)->varno == castNode(Var, b)->varno)
@@ -161,7 +163,8 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
         if (rte != nullptr && rte->rtekind != RTE_RELATION) {
             copy = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
             copy->functions = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(copy->functions), nullptr));
-            copy->values_lists = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(copy->values_lists), nullptr));
+            copy->values_lists =
+                reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(copy->values_lists), nullptr));
         }
         block->rtes.push_back(copy);
     }
@@ -225,7 +228,10 @@ namespace {
 bool note_columns(Node *node, void *context) {
     if (node == nullptr)
         return false;
-    struct Noted { ViewQuery *view; const Block *block; };
+    struct Noted {
+        ViewQuery *view;
+        const Block *block;
+    };
     auto *noted = static_cast<Noted *>(context);
     if (IsA(node, Var)) {
         auto *var = castNode(Var, node);
@@ -241,7 +247,10 @@ bool note_columns(Node *node, void *context) {
 
 void note_used_columns(ViewQuery *view, const Flow &flow) {
     for (Block *block : flow.blocks) {
-        struct Noted { ViewQuery *view; const Block *block; } noted{view, block};
+        struct Noted {
+            ViewQuery *view;
+            const Block *block;
+        } noted{view, block};
         note_columns(reinterpret_cast<Node *>(block->quals), &noted);
         note_columns(reinterpret_cast<Node *>(block->outputs), &noted);
         for (RangeTblEntry *rte : block->rtes)
@@ -266,13 +275,15 @@ ViewQuery *analyse(const Query *query, Oid owner, const pg::Refusal **refusal) {
         note_used_columns(view, view->output);
     }
     if (fine && view->tables.empty()) {
-        analyser.refusal = make_refusal("no-table", "a query without base tables", "There is nothing whose changes could be followed.",
-                                        "Use a plain materialized view.");
+        analyser.refusal =
+            make_refusal("no-table", "a query without base tables", "There is nothing whose changes could be followed.",
+                         "Use a plain materialized view.");
         fine = false;
     }
     if (fine && view->output.columns.empty()) {
-        analyser.refusal = make_refusal("no-columns", "a query without columns", "Its rows cannot be told apart or found again.",
-                                        "Select a column or a constant.");
+        analyser.refusal =
+            make_refusal("no-columns", "a query without columns", "Its rows cannot be told apart or found again.",
+                         "Select a column or a constant.");
         fine = false;
     }
     *refusal = analyser.refusal;

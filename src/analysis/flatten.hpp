@@ -1,4 +1,5 @@
-// The walk from a Query to flows and nodes. One file per clause: from.cpp, aggregate.cpp, setop.cpp, flatten.cpp (the rest).
+// The walk from a Query to flows and nodes. One file per clause: from.cpp, aggregate.cpp, setop.cpp, flatten.cpp (the
+// rest).
 #pragma once
 
 #include "analysis/expressions.hpp"
@@ -36,7 +37,7 @@ using Arms = pg::Vector<Arm>;
 
 /// How the inputs that a combined arm has beyond those of an outer arm depend on that outer arm.
 struct Correlation {
-    List *ties = NIL;       // OpExpr: an equality between an expression of the outer side and one of the inner side
+    List *ties = NIL; // OpExpr: an equality between an expression of the outer side and one of the inner side
     List *outer_sides = NIL;
     List *inner_sides = NIL;
     List *outer_only = NIL; // conjuncts over the outer side alone
@@ -89,13 +90,15 @@ class Analyser {
     Arm merge(const Arm &arm, const Arm &part);
 
     bool outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms);
-    bool add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *matched, Arms *unmatched);
+    bool add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *matched,
+                       Arms *unmatched);
     bool add_existence(SubLink *link, bool negated, List *ctes, Arms *arms);
     bool keep_where(const Arm &outer, const Arms &combined, algebra::Role role, Arms *result);
     bool correlate(const Arm &outer, const Arm &combined, Correlation *correlation);
     bool lift_scalars(Query *q, List *ctes, Arms *arms);
     bool add_scalar(SubLink *link, int index, List *ctes, Arms *arms);
-    bool add_scalar_to(const Arm &arm, int index, Node *target, List *calls, const GroupNode &prototype, const Arms &below, Arms *result);
+    bool add_scalar_to(const Arm &arm, int index, Node *target, List *calls, const GroupNode &prototype,
+                       const Arms &below, Arms *result);
     int add_key_node(const Arm &outer, const Arms &combined, const Correlation &correlation);
     Node *resolve(Node *expression, const Arm &arm);
 

@@ -64,7 +64,9 @@ Node *shift_mutator(Node *node, void *context) {
 
 } // namespace
 
-Node *shift_inputs(Node *expression, int by) { return shift_mutator(expression, &by); }
+Node *shift_inputs(Node *expression, int by) {
+    return shift_mutator(expression, &by);
+}
 
 Node *Analyser::resolve(Node *expression, const Arm &arm) {
     Resolution resolution{&arm};
@@ -117,22 +119,30 @@ bool Analyser::from_item(Query *q, Node *item, List *ctes, Arms *arms) {
     auto *join = castNode(JoinExpr, item);
     if (join->jointype != JOIN_INNER)
         return outer_join(q, join, ctes, arms);
-    return from_item(q, join->larg, ctes, arms) && from_item(q, join->rarg, ctes, arms) && add_quals(q, join->quals, ctes, arms);
+    return from_item(q, join->larg, ctes, arms) && from_item(q, join->rarg, ctes, arms) &&
+           add_quals(q, join->quals, ctes, arms);
 }
 
 bool Analyser::range_table_entry(Query *q, int index, List *ctes, Arms *arms) {
     RangeTblEntry *rte = rt_fetch(index, q->rtable);
     if (rte->tablesample != nullptr)
-        return refuse("tablesample", "TABLESAMPLE", "A random sample is not determined by the data.", "Leave TABLESAMPLE out.");
+        return refuse("tablesample", "TABLESAMPLE", "A random sample is not determined by the data.",
+                      "Leave TABLESAMPLE out.");
     switch (rte->rtekind) {
     case RTE_RELATION:
         return rte->relkind == RELKIND_VIEW ? add_view(rte, index, arms) : add_table(rte, index, arms);
-    case RTE_SUBQUERY: return add_query(rte->subquery, index, ctes, arms);
-    case RTE_CTE: return add_cte(q, rte, index, ctes, arms);
-    case RTE_FUNCTION: return add_rows(rte, index, algebra::InputKind::function, arms);
-    case RTE_VALUES: return add_rows(rte, index, algebra::InputKind::values, arms);
-    case RTE_TABLEFUNC: return not_yet("XMLTABLE or JSON_TABLE");
-    default: return not_yet("this kind of FROM item");
+    case RTE_SUBQUERY:
+        return add_query(rte->subquery, index, ctes, arms);
+    case RTE_CTE:
+        return add_cte(q, rte, index, ctes, arms);
+    case RTE_FUNCTION:
+        return add_rows(rte, index, algebra::InputKind::function, arms);
+    case RTE_VALUES:
+        return add_rows(rte, index, algebra::InputKind::values, arms);
+    case RTE_TABLEFUNC:
+        return not_yet("XMLTABLE or JSON_TABLE");
+    default:
+        return not_yet("this kind of FROM item");
     }
 }
 
@@ -154,8 +164,8 @@ bool Analyser::check_table(Oid relid, const RangeTblEntry *rte) {
     if (relkind != RELKIND_RELATION)
         return not_yet(psprintf("relation %s", name));
     if (persistence == RELPERSISTENCE_TEMP)
-        return refuse("temporary-table", what("temporary table"), "A temporary table vanishes with its owner's connection.",
-                      "Use a permanent table.");
+        return refuse("temporary-table", what("temporary table"),
+                      "A temporary table vanishes with its owner's connection.", "Use a permanent table.");
     if (persistence == RELPERSISTENCE_UNLOGGED)
         return refuse("unlogged-table", what("unlogged table"),
                       "An unlogged table is emptied by a crash, without any change that could be captured.",
@@ -230,7 +240,8 @@ bool Analyser::add_query(Query *sub, int index, List *ctes, Arms *arms) {
 Arm Analyser::merge(const Arm &arm, const Arm &part) {
     Arm next = arm;
     const int shift = static_cast<int>(arm.inputs.size());
-    // What the subquery took from its surroundings (LATERAL, correlation) is now a reference to this query's range table.
+    // What the subquery took from its surroundings (LATERAL, correlation) is now a reference to this query's range
+    // table.
     auto take = [&](Node *expression) {
         Node *copy = static_cast<Node *>(copyObjectImpl(expression));
         IncrementVarSublevelsUp(copy, -1, 1);
@@ -248,7 +259,8 @@ Arm Analyser::merge(const Arm &arm, const Arm &part) {
         }
         next.rtes.push_back(copy);
     }
-    next.quals = list_concat(list_copy(arm.quals), reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.quals))));
+    next.quals =
+        list_concat(list_copy(arm.quals), reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.quals))));
     next.outputs = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.outputs)));
     return next;
 }

@@ -1,7 +1,7 @@
 // Scalar subqueries with aggregates: (SELECT f(x) FROM B WHERE b = a).
 //
-// The subquery is grouped by the inner sides of its correlation. Where a group is tied to the outer row it gives the value;
-// where none is, the value is that of no rows at all (0 for count, else NULL):
+// The subquery is grouped by the inner sides of its correlation. Where a group is tied to the outer row it gives the
+// value; where none is, the value is that of no rows at all (0 for count, else NULL):
 //   A × f(B | b = a)  =  A ⋈ γ_b(B)  ⊎  (A ▷ γ_b(B)) × f(∅)
 #include "analysis/flatten.hpp"
 
@@ -67,7 +67,8 @@ bool find_calls(Node *node, void *context) {
 /// What an aggregate of the server says of no rows.
 Node *empty_value(const Aggref *call) {
     if (call->aggfnoid == F_COUNT_ || call->aggfnoid == F_COUNT_ANY)
-        return reinterpret_cast<Node *>(makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL));
+        return reinterpret_cast<Node *>(
+            makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL));
     return reinterpret_cast<Node *>(makeNullConst(call->aggtype, -1, call->aggcollid));
 }
 
@@ -79,7 +80,8 @@ Query *below_aggregates(const Query *sub, List *columns) {
     int n = 0;
     ListCell *lc;
     foreach (lc, columns)
-        below->targetList = lappend(below->targetList, makeTargetEntry(static_cast<Expr *>(copyObjectImpl(lfirst(lc))), static_cast<AttrNumber>(++n), nullptr, false));
+        below->targetList = lappend(below->targetList, makeTargetEntry(static_cast<Expr *>(copyObjectImpl(lfirst(lc))),
+                                                                       static_cast<AttrNumber>(++n), nullptr, false));
     return below;
 }
 
@@ -88,8 +90,8 @@ Query *below_aggregates(const Query *sub, List *columns) {
 /// Puts a scalar subquery's value into the arms, bound to column 1 of range table entry `index`.
 bool Analyser::add_scalar(SubLink *link, int index, List *ctes, Arms *arms) {
     auto *sub = castNode(Query, link->subselect);
-    if (!sub->hasAggs || sub->groupClause != NIL || sub->groupingSets != NIL || sub->havingQual != nullptr || sub->distinctClause != NIL ||
-        sub->setOperations != nullptr || !check_features(sub))
+    if (!sub->hasAggs || sub->groupClause != NIL || sub->groupingSets != NIL || sub->havingQual != nullptr ||
+        sub->distinctClause != NIL || sub->setOperations != nullptr || !check_features(sub))
         return not_yet("a scalar subquery that is not an aggregate without GROUP BY");
     auto *target = static_cast<Node *>(linitial(visible_targets(sub->targetList)));
     Calls calls;
@@ -117,7 +119,8 @@ bool Analyser::add_scalar(SubLink *link, int index, List *ctes, Arms *arms) {
     return true;
 }
 
-bool Analyser::add_scalar_to(const Arm &arm, int index, Node *target, List *calls, const GroupNode &prototype, const Arms &below, Arms *result) {
+bool Analyser::add_scalar_to(const Arm &arm, int index, Node *target, List *calls, const GroupNode &prototype,
+                             const Arms &below, Arms *result) {
     Arms combined, inner;
     for (const Arm &part : below)
         combined.push_back(merge(arm, part));
@@ -132,7 +135,8 @@ bool Analyser::add_scalar_to(const Arm &arm, int index, Node *target, List *call
         if (own.outer_only != NIL || !equal(own.outer_sides, correlation.outer_sides) || list_length(own.ties) != nkeys)
             return not_yet("a scalar subquery of this form");
         Arm in = inner_arm(arm, c, own);
-        List *columns = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(c.outputs), -static_cast<int>(arm.inputs.size())));
+        List *columns = reinterpret_cast<List *>(
+            shift_inputs(reinterpret_cast<Node *>(c.outputs), -static_cast<int>(arm.inputs.size())));
         in.outputs = nkeys == 0 ? columns : list_concat(in.outputs, columns);
         inner.push_back(in);
     }
@@ -162,8 +166,11 @@ bool Analyser::add_scalar_to(const Arm &arm, int index, Node *target, List *call
         Replacement values{calls, NIL};
         for (int a = 0; a < list_length(calls); a++) {
             auto *call = static_cast<Aggref *>(list_nth(calls, a));
-            Node *value = role == Role::anti ? empty_value(call)
-                                             : reinterpret_cast<Node *>(makeVar(kInputBase + input, static_cast<AttrNumber>(nkeys + a + 1), call->aggtype, -1, call->aggcollid, 0));
+            Node *value =
+                role == Role::anti
+                    ? empty_value(call)
+                    : reinterpret_cast<Node *>(makeVar(kInputBase + input, static_cast<AttrNumber>(nkeys + a + 1),
+                                                       call->aggtype, -1, call->aggcollid, 0));
             values.to = lappend(values.to, value);
         }
         next.bindings[index - 1].columns = list_make1(replace_nodes(target, &values));

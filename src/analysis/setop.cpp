@@ -29,13 +29,14 @@ List *coerce_columns(List *outputs, const SetOperationStmt *op) {
 
 } // namespace
 
-/// A ∩ B and A − B: a node counts the rows of each side; a row is there while the left side's count is above zero and the
-/// right side's is above zero (INTERSECT) or zero (EXCEPT).
+/// A ∩ B and A − B: a node counts the rows of each side; a row is there while the left side's count is above zero and
+/// the right side's is above zero (INTERSECT) or zero (EXCEPT).
 bool Analyser::count_sides(const SetOperationStmt *op, Arms *arms) {
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
     const int ncolumns = list_length(op->colTypes);
     for (int i = 0; i < ncolumns; i++)
-        node->keys.push_back({static_cast<SortGroupClause *>(list_nth(op->groupClauses, i))->eqop, list_nth_oid(op->colCollations, i)});
+        node->keys.push_back(
+            {static_cast<SortGroupClause *>(list_nth(op->groupClauses, i))->eqop, list_nth_oid(op->colCollations, i)});
     for (int side = 0; side < 2; side++) {
         Aggref *count = makeNode(Aggref);
         count->aggfnoid = F_COUNT_;
@@ -51,19 +52,24 @@ bool Analyser::count_sides(const SetOperationStmt *op, Arms *arms) {
     Arm above = arm_over_node(static_cast<int>(view_->nodes.size()) - 1);
     auto column = [&](int i) {
         const ColumnType &t = node->columns[static_cast<size_t>(i)];
-        return reinterpret_cast<Expr *>(makeVar(kInputBase, static_cast<AttrNumber>(i + 1), t.type, t.typmod, t.collation, 0));
+        return reinterpret_cast<Expr *>(
+            makeVar(kInputBase, static_cast<AttrNumber>(i + 1), t.type, t.typmod, t.collation, 0));
     };
     auto compare = [&](Oid opno, int i) {
-        Expr *zero = reinterpret_cast<Expr *>(makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL));
+        Expr *zero = reinterpret_cast<Expr *>(
+            makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL));
         Expr *test = make_opclause(opno, BOOLOID, false, column(i), zero, InvalidOid, InvalidOid);
         set_opfuncid(reinterpret_cast<OpExpr *>(test));
         return test;
     };
     for (int i = 0; i < ncolumns; i++)
         above.outputs = lappend(above.outputs, column(i));
-    const Oid greater = OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(">"))), INT8OID, INT8OID);
-    const Oid equals = OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup("="))), INT8OID, INT8OID);
-    above.quals = list_make2(compare(greater, ncolumns), compare(op->op == SETOP_INTERSECT ? greater : equals, ncolumns + 1));
+    const Oid greater =
+        OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(">"))), INT8OID, INT8OID);
+    const Oid equals =
+        OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup("="))), INT8OID, INT8OID);
+    above.quals =
+        list_make2(compare(greater, ncolumns), compare(op->op == SETOP_INTERSECT ? greater : equals, ncolumns + 1));
     arms->clear();
     arms->push_back(above);
     return true;
@@ -97,7 +103,8 @@ bool Analyser::set_operation(Query *q, Node *tree, List *ctes, Arms *out) {
             if (!check_tree(reinterpret_cast<Node *>(arm.outputs)))
                 return false;
             if (op->op != SETOP_UNION)
-                arm.outputs = lappend(lappend(arm.outputs, makeBoolConst(side == &left, false)), makeBoolConst(side == &right, false));
+                arm.outputs = lappend(lappend(arm.outputs, makeBoolConst(side == &left, false)),
+                                      makeBoolConst(side == &right, false));
             out->push_back(arm);
         }
     if (op->op != SETOP_UNION)

@@ -20,9 +20,10 @@ struct GroupNode;
 /// (the table's own attribute number; the node's output column; the function's or VALUES list's column).
 struct Block {
     pg::Vector<algebra::Input> inputs;
-    pg::Vector<RangeTblEntry *> rtes; // per input: relation, function or VALUES entry (expressions resolved); NULL for a node
+    pg::Vector<RangeTblEntry *>
+        rtes; // per input: relation, function or VALUES entry (expressions resolved); NULL for a node
     pg::Vector<const GroupNode *> nodes; // per input: the node, or NULL
-    List *quals = NIL;                // conjuncts, Node *
+    List *quals = NIL;                   // conjuncts, Node *
     pg::Vector<algebra::Qual> qual_shapes;
     List *outputs = NIL; // Expr *
     bool outputs_infallible = false;
@@ -51,7 +52,7 @@ struct KeyColumn {
 
 /// One aggregate call over the columns of the node's input flow.
 struct AggCall {
-    Aggref *aggref; // as in the query, arguments unresolved: for names and types only
+    Aggref *aggref;       // as in the query, arguments unresolved: for names and types only
     pg::Vector<int> args; // flow columns of the arguments, and of what its ORDER BY sorts by
     int filter;           // flow column, or -1
     bool plain;           // no DISTINCT, no ORDER BY, not an ordered-set aggregate, at most one argument
@@ -66,7 +67,8 @@ struct GroupNode {
     pg::Vector<KeyColumn> keys;
     pg::Vector<AggCall> aggs;
     pg::Vector<ColumnType> columns; // of the output
-    // Where SQL finds the node's rows: a state table and, per output column, its column there. Not set before they exist.
+    // Where SQL finds the node's rows: a state table and, per output column, its column there. Not set before they
+    // exist.
     Oid stored = InvalidOid;
     pg::Vector<AttrNumber> stored_columns;
 

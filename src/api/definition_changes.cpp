@@ -1,7 +1,7 @@
 #include "api/definition_changes.hpp"
 
-#include "capture/nesting.hpp"
 #include "capture/capture.hpp"
+#include "capture/nesting.hpp"
 #include "catalog/registration.hpp"
 #include "maintain/maintain.hpp"
 #include "pg/subtransaction.hpp"
@@ -78,8 +78,8 @@ void suspend(Oid view, const char *why, const char *hint) {
                       errdetail("%s", why), errhint("%s", hint ? hint : kRegisterAgain)));
 }
 
-// A view in force needs its rows and its state only. Activating it would wait for the writers of its base tables, who wait
-// for the view that REFRESH has locked.
+// A view in force needs its rows and its state only. Activating it would wait for the writers of its base tables, who
+// wait for the view that REFRESH has locked.
 static bool is_in_force(const catalog::Registration &registration) {
     if (!registration.active || registration.state != catalog::State::active || registration.identity_lost ||
         registration.mode != catalog::Mode::immediate) {

@@ -4,9 +4,8 @@
 
 namespace upkeep::api {
 
-/// After REFRESH MATERIALIZED VIEW, under its lock: a registered view is rebuilt, activated again if it was not in force, or
-/// suspended (WITH NO DATA).
-/// Raises object_in_use if a statement on a base table is open.
+/// After REFRESH MATERIALIZED VIEW, under its lock: a registered view is rebuilt, activated again if it was not in
+/// force, or suspended (WITH NO DATA). Raises object_in_use if a statement on a base table is open.
 void follow_refresh(const RefreshMatViewStmt *statement);
 
 /// Compares the facts and the capture triggers of every active view with what was stored. What differs is repaired

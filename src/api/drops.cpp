@@ -52,7 +52,9 @@ Dropped dropped_objects() {
     return dropped;
 }
 
-bool exists(Oid relid) { return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)); }
+bool exists(Oid relid) {
+    return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
 
 // Another session's REINDEX or DROP is none of our business: only what this command locked is looked at.
 void require_identity_index(const catalog::Registration &registration) {

@@ -37,7 +37,8 @@ void put_row(Output &out, std::initializer_list<const char *> texts) {
     tuplestore_putvalues(out.result->setResult, out.result->setDesc, values, nulls);
 }
 
-void put_step(Output &out, const char *trigger, const char *op, const char *strategy, const char *sql, const char *index) {
+void put_step(Output &out, const char *trigger, const char *op, const char *strategy, const char *sql,
+              const char *index) {
     put_row(out, {trigger, op, strategy, sql, index, nullptr, nullptr, nullptr, nullptr});
 }
 
@@ -60,7 +61,8 @@ bool has_index_on(Oid relid, AttrNumber column) {
 }
 
 const char *index_command(Oid relid, AttrNumber column) {
-    return psprintf("CREATE INDEX ON %s (%s)", pg::qualified_name(relid), quote_identifier(get_attname(relid, column, false)));
+    return psprintf("CREATE INDEX ON %s (%s)", pg::qualified_name(relid),
+                    quote_identifier(get_attname(relid, column, false)));
 }
 
 /// The first index that a change of `changed` would look for in the other tables of the block, and does not find.
@@ -114,7 +116,8 @@ void explain_blocks(Output &out, const pg::Vector<maintain::BlockProgram> &block
                 put_step(out, table, "scan", "incremental", nullptr, nullptr);
             else
                 put_step(out, table, b.block->inputs.size() > 1 ? "join" : "scan", "incremental",
-                         lower::term_sql(*b.block, algebra::only(static_cast<int>(i)), algebra::only(static_cast<int>(i)), b.wide),
+                         lower::term_sql(*b.block, algebra::only(static_cast<int>(i)),
+                                         algebra::only(static_cast<int>(i)), b.wide),
                          wanted_by_join(*b.block, static_cast<int>(i)));
         }
 }
@@ -163,8 +166,9 @@ const Query *parse(const char *sql) {
         ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("a single query is expected")));
     Query *query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), sql, nullptr, 0, nullptr);
     if (query->commandType != CMD_SELECT || query->utilityStmt != nullptr)
-        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("a SELECT is expected"),
-                        errhint("Give the name of a materialized view, or a query as CREATE MATERIALIZED VIEW takes it.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("a SELECT is expected"),
+                 errhint("Give the name of a materialized view, or a query as CREATE MATERIALIZED VIEW takes it.")));
     return query;
 }
 

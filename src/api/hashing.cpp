@@ -61,9 +61,13 @@ Datum hash_arguments(FunctionCallInfo fcinfo, pg::HashKind kind) {
 } // namespace
 
 // key_hash(VARIADIC "any") returns bigint: equal keys have equal hashes, by the types' default operators; NULLs too.
-UPKEEP_FUNCTION(upkeep_key_hash) { return hash_arguments(fcinfo, pg::HashKind::key); }
+UPKEEP_FUNCTION(upkeep_key_hash) {
+    return hash_arguments(fcinfo, pg::HashKind::key);
+}
 
 // image_hash(VARIADIC "any") returns bigint: rows with equal images have equal hashes; any type.
-UPKEEP_FUNCTION(upkeep_image_hash) { return hash_arguments(fcinfo, pg::HashKind::image); }
+UPKEEP_FUNCTION(upkeep_image_hash) {
+    return hash_arguments(fcinfo, pg::HashKind::image);
+}
 
 } // namespace upkeep::api

@@ -28,7 +28,8 @@ UPKEEP_FUNCTION(upkeep_refresh) {
     const Oid view = PG_GETARG_OID(0);
     catalog::Registration registration;
     if (!catalog::find_registration(view, &registration))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("materialized view %s is not registered", pg::qualified_name(view)),
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("materialized view %s is not registered", pg::qualified_name(view)),
                         errhint("Register it with upkeep.register().")));
     if (!pg_class_ownercheck(view, GetUserId()))
         aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, get_rel_name(view));

@@ -16,8 +16,9 @@ catalog::Mode parse_mode(const char *mode) {
     if (strcmp(mode, "manual") == 0)
         return catalog::Mode::manual;
     if (strcmp(mode, "deferred") == 0 || strcmp(mode, "commit") == 0)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("mode \"%s\" is not available in this version", mode),
-                        errhint("Use mode => 'immediate', or mode => 'manual' and upkeep.refresh().")));
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("mode \"%s\" is not available in this version", mode),
+                 errhint("Use mode => 'immediate', or mode => 'manual' and upkeep.refresh().")));
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unrecognized mode \"%s\"", mode),
                     errhint("Valid modes are \"immediate\" and \"manual\".")));
     pg_unreachable();
@@ -29,8 +30,9 @@ void require_own_view(Oid relid) {
     if (relkind == '\0')
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation with OID %u does not exist", relid)));
     if (relkind != RELKIND_MATVIEW)
-        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a materialized view", get_rel_name(relid)),
-                        errhint("Create it with CREATE MATERIALIZED VIEW.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a materialized view", get_rel_name(relid)),
+                 errhint("Create it with CREATE MATERIALIZED VIEW.")));
     if (!pg_class_ownercheck(relid, GetUserId()))
         aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, get_rel_name(relid));
 }
@@ -56,7 +58,9 @@ void require_maintainable(Oid view) {
 }
 
 /// One at a time: nobody else registers or unregisters the view, and writers go on.
-void lock_registration(Oid view) { LockRelationOid(view, ShareUpdateExclusiveLock); }
+void lock_registration(Oid view) {
+    LockRelationOid(view, ShareUpdateExclusiveLock);
+}
 
 const char *interval_text(FunctionCallInfo fcinfo, int arg) {
     if (PG_ARGISNULL(arg))
@@ -72,8 +76,9 @@ UPKEEP_FUNCTION(upkeep_register) {
     const Oid view = PG_GETARG_OID(0);
     const catalog::Mode mode = parse_mode(text_to_cstring(PG_GETARG_TEXT_PP(1)));
     if (!PG_ARGISNULL(2) || !PG_ARGISNULL(3))
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("max_staleness and every are not available in this version"),
-                        errhint("Leave them out.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                 errmsg("max_staleness and every are not available in this version"), errhint("Leave them out.")));
     require_own_view(view);
     lock_registration(view);
     require_own_view(view); // still
@@ -98,7 +103,8 @@ UPKEEP_FUNCTION(upkeep_unregister) {
     require_own_view(view);
     lock_registration(view);
     if (!catalog::find_registration(view, &registration))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("materialized view %s is not registered", pg::qualified_name(view))));
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("materialized view %s is not registered", pg::qualified_name(view))));
     maintain::deactivate(view, true);
     PG_RETURN_VOID();
 }

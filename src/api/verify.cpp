@@ -6,8 +6,8 @@
 #include "analysis/free_choice.hpp"
 #include "analysis/simple_form.hpp"
 #include "api/verify_match.hpp"
-#include "maintain/row_comparison.hpp"
 #include "catalog/registration.hpp"
+#include "maintain/row_comparison.hpp"
 #include "pg/entry.hpp"
 #include "pg/run_as.hpp"
 
@@ -18,10 +18,10 @@ extern "C" {
 
 namespace upkeep::api {
 
-using maintain::Row;
+using maintain::compare_rows;
 using maintain::Difference;
 using maintain::rewrite_query;
-using maintain::compare_rows;
+using maintain::Row;
 namespace {
 
 Relation open_view(Oid relid) {

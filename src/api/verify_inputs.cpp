@@ -2,11 +2,11 @@
 
 namespace upkeep::api {
 
-using maintain::Row;
 using maintain::copy_row;
-using maintain::run_query;
-using maintain::prepare_columns;
 using maintain::for_each_row;
+using maintain::prepare_columns;
+using maintain::Row;
+using maintain::run_query;
 
 using analysis::Column;
 using analysis::Freedom;

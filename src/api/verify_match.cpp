@@ -9,9 +9,9 @@ extern "C" {
 
 namespace upkeep::api {
 
-using maintain::Row;
 using maintain::Difference;
 using maintain::prepare_columns;
+using maintain::Row;
 
 using analysis::Column;
 using analysis::Freedom;

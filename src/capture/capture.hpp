@@ -8,38 +8,38 @@ namespace upkeep::capture {
 /// reads it as it is); columns that no view uses may be NULL there, and of another type, whatever the table holds.
 /// Read it with a BatchReader, or from SQL as a named tuplestore.
 struct Batch {
-  Tuplestorestate *rows;
-  TupleDesc desc;
-  int weight; // +1 new, -1 old
+    Tuplestorestate *rows;
+    TupleDesc desc;
+    int weight; // +1 new, -1 old
 };
 
 /// All changes of one base table since the outermost statement began, not consolidated.
 struct TableChange {
-  Oid relid;
-  bool unknown;             // rows were lost to us (TRUNCATE, a statement without its end): rebuild what depends on it
-  const char *unknown_why;  // for the log, or nullptr
-  pg::Vector<Batch> batches; // empty if unknown
+    Oid relid;
+    bool unknown;            // rows were lost to us (TRUNCATE, a statement without its end): rebuild what depends on it
+    const char *unknown_why; // for the log, or nullptr
+    pg::Vector<Batch> batches; // empty if unknown
 };
 
 /// Reads rows through a read pointer of its own, so that several readers, and a user's triggers on the same transition
 /// table, do not disturb each other. The pointer lives as long as the rows do.
 class BatchReader {
-public:
-  explicit BatchReader(const Batch &batch) : BatchReader(batch.rows, batch.desc) {}
-  BatchReader(Tuplestorestate *rows, TupleDesc desc);
-  ~BatchReader();
-  BatchReader(const BatchReader &) = delete;
-  BatchReader &operator=(const BatchReader &) = delete;
+  public:
+    explicit BatchReader(const Batch &batch) : BatchReader(batch.rows, batch.desc) {}
+    BatchReader(Tuplestorestate *rows, TupleDesc desc);
+    ~BatchReader();
+    BatchReader(const BatchReader &) = delete;
+    BatchReader &operator=(const BatchReader &) = delete;
 
-  /// Fetches the next row into slot(); false at the end. A row is valid until the next call.
-  bool next();
-  void rewind();
-  TupleTableSlot *slot() const { return slot_; }
+    /// Fetches the next row into slot(); false at the end. A row is valid until the next call.
+    bool next();
+    void rewind();
+    TupleTableSlot *slot() const { return slot_; }
 
-private:
-  Tuplestorestate *rows_;
-  int pointer_;
-  TupleTableSlot *slot_;
+  private:
+    Tuplestorestate *rows_;
+    int pointer_;
+    TupleTableSlot *slot_;
 };
 
 /// Trigger bodies (called by api/triggers.cpp). Both do nothing for a table that no active immediate view reads.
@@ -70,15 +70,16 @@ using Reconcile = void (*)();
 void install(Reconcile reconcile);
 
 /// Creates the capture triggers of a base table (ENABLE ALWAYS statement triggers), or repairs those that are missing,
-/// disabled or altered. Takes ShareRowExclusiveLock, so that whoever calls can build a view after it. The caller's right
-/// to create triggers has been checked; they are created whoever calls. Raises object_in_use while a statement on a base
-/// table is open (the view would get its changes twice), and, if a trigger has to be created, while a query of this
-/// session uses the table (its changes so far are unknown to us), so the caller must not have it open itself.
+/// disabled or altered. Takes ShareRowExclusiveLock, so that whoever calls can build a view after it. The caller's
+/// right to create triggers has been checked; they are created whoever calls. Raises object_in_use while a statement on
+/// a base table is open (the view would get its changes twice), and, if a trigger has to be created, while a query of
+/// this session uses the table (its changes so far are unknown to us), so the caller must not have it open itself.
 void create_triggers(Oid relid);
 /// The first of these checks alone, for a table whose triggers are there and whose changes are being captured.
 void require_quiet(Relation relation);
 /// Drops them. They are left (and do nothing, once no view is registered) if a query of this session uses the table,
-/// or if anybody has it locked: whoever drops a view holds a lock on it already, which a writer of the table may wait for.
+/// or if anybody has it locked: whoever drops a view holds a lock on it already, which a writer of the table may wait
+/// for.
 void drop_triggers(Oid relid);
 /// True if all capture triggers exist and are enabled ALWAYS.
 bool has_triggers(Oid relid);

@@ -1,9 +1,9 @@
-// Fingerprints of what a plan relies on besides PostgreSQL's own dependencies. Each is a text that changes when the fact
-// does, and not when its object is renamed or moved to another schema. Facts are not dumped: OIDs may be part of them.
+// Fingerprints of what a plan relies on besides PostgreSQL's own dependencies. Each is a text that changes when the
+// fact does, and not when its object is renamed or moved to another schema. Facts are not dumped: OIDs may be part of
+// them.
 #include "catalog/registration.hpp"
 
 extern "C" {
-#include "catalog/pg_subscription_rel.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_constraint.h"
@@ -11,6 +11,7 @@ extern "C" {
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_policy.h"
 #include "catalog/pg_rewrite.h"
+#include "catalog/pg_subscription_rel.h"
 #include "common/hashfn.h"
 }
 
@@ -144,8 +145,8 @@ const char *function(Oid oid) {
     const auto *form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
     StringInfoData description;
     initStringInfo(&description);
-    appendStringInfo(&description, "%u %c %c %d%d%d %u", form->prolang, form->prokind, form->provolatile, form->proisstrict,
-                     form->prosecdef, form->proretset, form->prorettype);
+    appendStringInfo(&description, "%u %c %c %d%d%d %u", form->prolang, form->prokind, form->provolatile,
+                     form->proisstrict, form->prosecdef, form->proretset, form->prorettype);
     append_attribute(&description, PROCOID, tuple, Anum_pg_proc_prosrc, TEXTOID);
     append_attribute(&description, PROCOID, tuple, Anum_pg_proc_probin, TEXTOID);
     append_attribute(&description, PROCOID, tuple, Anum_pg_proc_prosqlbody, PG_NODE_TREEOID);
@@ -255,10 +256,10 @@ const char *table(Oid relid) {
                      appendStringInfo(&description, "|parent %u",
                                       reinterpret_cast<Form_pg_inherits>(GETSTRUCT(parent))->inhparent);
                  });
-    const char *found = psprintf("%c%c%c%c%c%s %s", form->relkind, form->relpersistence, form->relispartition ? 'p' : '-',
-                                 form->relrowsecurity ? 'r' : '-', form->relforcerowsecurity ? 'f' : '-',
-                                 is_subscribed(form->oid) ? "s" : "",
-                                 description.len > 0 ? digest(description) : "");
+    const char *found =
+        psprintf("%c%c%c%c%c%s %s", form->relkind, form->relpersistence, form->relispartition ? 'p' : '-',
+                 form->relrowsecurity ? 'r' : '-', form->relforcerowsecurity ? 'f' : '-',
+                 is_subscribed(form->oid) ? "s" : "", description.len > 0 ? digest(description) : "");
     ReleaseSysCache(tuple);
     return found;
 }

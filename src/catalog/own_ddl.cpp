@@ -34,8 +34,12 @@ OwnDdl::OwnDdl() : outer_level_(own_level) {
     }
 }
 
-OwnDdl::~OwnDdl() { own_level = outer_level_; }
+OwnDdl::~OwnDdl() {
+    own_level = outer_level_;
+}
 
-bool in_own_ddl() { return own_level != 0; }
+bool in_own_ddl() {
+    return own_level != 0;
+}
 
 } // namespace upkeep::catalog

@@ -219,8 +219,8 @@ Datum used_array(const Bitmapset *used) {
     for (int bit = -1; (bit = bms_next_member(used, bit)) >= 0;) {
         numbers.push_back(Int16GetDatum(bit + FirstLowInvalidHeapAttributeNumber));
     }
-    return PointerGetDatum(construct_array(numbers.data(), int(numbers.size()), INT2OID, sizeof(int16), true,
-                                           TYPALIGN_SHORT));
+    return PointerGetDatum(
+        construct_array(numbers.data(), int(numbers.size()), INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
 }
 
 } // namespace

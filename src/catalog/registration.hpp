@@ -9,22 +9,23 @@ enum class State : uint8 { active, building, stale, failed };
 
 /// One registered view as stored. Strings palloc'd in the current context.
 struct Registration {
-  Oid view;
-  Mode mode;
-  State state;
-  bool active;          // false: no run-time state is stored (restored from a dump and not yet re-activated)
-  const char *strategy; // "incremental", "scoped" or "rebuild"
-  const char *layout;   // how the rows of this view are stored (a text that analysis computes): a plan made later must agree
-  Oid identity_index;   // of the view; follows REINDEX CONCURRENTLY; InvalidOid when there is none
-  bool identity_lost;   // read only: an index was stored, and no such index exists any more
-  const char *why;      // reason of a state other than active, or nullptr
+    Oid view;
+    Mode mode;
+    State state;
+    bool active;          // false: no run-time state is stored (restored from a dump and not yet re-activated)
+    const char *strategy; // "incremental", "scoped" or "rebuild"
+    const char
+        *layout; // how the rows of this view are stored (a text that analysis computes): a plan made later must agree
+    Oid identity_index; // of the view; follows REINDEX CONCURRENTLY; InvalidOid when there is none
+    bool identity_lost; // read only: an index was stored, and no such index exists any more
+    const char *why;    // reason of a state other than active, or nullptr
 };
 
 /// Where state tables of a view are kept.
 struct StateTable {
-  int node;
-  Oid relid;
-  Oid index;
+    int node;
+    Oid relid;
+    Oid index;
 };
 
 // --- writing (register, unregister, refresh, events). Each sends the invalidations that make every backend reload. ---
@@ -35,23 +36,28 @@ void insert_registration(const Registration &r, const char *max_staleness, const
 void update_registration(const Registration &r);
 /// The whole view was just computed: remembers when. Other members of the registration stay.
 void note_rebuild(Oid view);
-void delete_registration(Oid view);                 // and all that hangs on it, except state tables
+void delete_registration(Oid view); // and all that hangs on it, except state tables
 /// Registrations are dumped by qualified name. After a command that may have renamed views or schemas: stores the names
 /// that changed. Of dropped views that were restored and never activated, only the name is left to forget them by.
 void store_present_names();
 void forget_restored(const char *qualified_name);
-void set_sources(Oid view, const Oid *relids, Bitmapset *const *used, int n); // used: attnos offset by FirstLowInvalidHeapAttributeNumber
+void set_sources(Oid view, const Oid *relids, Bitmapset *const *used,
+                 int n); // used: attnos offset by FirstLowInvalidHeapAttributeNumber
 void set_state_tables(Oid view, const StateTable *tables, int n);
 /// Facts that the plan relies on besides PostgreSQL's own dependencies; watched by the DDL events.
 struct Fact {
-  Oid classid, objid;
-  int32 subid;
-  const char *kind;        // "not-null", "key", "foreign-key", "function", "enum", "view", "table", "owner"
-  const char *fingerprint; // text that changes when the fact changes
+    Oid classid, objid;
+    int32 subid;
+    const char *kind;        // "not-null", "key", "foreign-key", "function", "enum", "view", "table", "owner"
+    const char *fingerprint; // text that changes when the fact changes
 };
 void set_facts(Oid view, const Fact *facts, int n);
-/// Settings that can change a result (TimeZone, DateStyle, ...) as they were at registration: only those that the view uses.
-struct Setting { const char *name; const char *value; };
+/// Settings that can change a result (TimeZone, DateStyle, ...) as they were at registration: only those that the view
+/// uses.
+struct Setting {
+    const char *name;
+    const char *value;
+};
 void set_settings(Oid view, const Setting *settings, int n);
 
 /// What the fact is now, for Fact::fingerprint; "gone" when the object does not exist. Kinds and their objects:
@@ -66,21 +72,22 @@ bool is_subscribed(Oid relid);
 /// Nothing is written for a view that is stale already (the first reason stays) or not active.
 void mark_stale(Oid view, const char *why);
 
-// --- reading: latest committed state plus our own, whatever the transaction's snapshot; results in the current context ---
+// --- reading: latest committed state plus our own, whatever the transaction's snapshot; results in the current context
+// ---
 bool find_registration(Oid view, Registration *out);
-pg::Vector<Registration> all_registrations();         // by OID, without those that were restored and not yet activated
+pg::Vector<Registration> all_registrations(); // by OID, without those that were restored and not yet activated
 pg::Vector<StateTable> state_tables(Oid view);
 pg::Vector<Setting> settings(Oid view);
 pg::Vector<Oid> sources(Oid view);
-pg::Vector<Oid> views_of(Oid relid);                // registered views that read this base table
+pg::Vector<Oid> views_of(Oid relid); // registered views that read this base table
 
 // --- cached for the hot path ---
 /// What capture and maintenance need to know of a base table. Cached per backend, dropped by relcache invalidation.
 struct TableEntry {
-  Oid relid;
-  int nviews;             // registered, active, mode immediate, state active
-  const Oid *views;       // ascending by OID
-  const Bitmapset *used;  // union of used columns (offset by FirstLowInvalidHeapAttributeNumber)
+    Oid relid;
+    int nviews;            // registered, active, mode immediate, state active
+    const Oid *views;      // ascending by OID
+    const Bitmapset *used; // union of used columns (offset by FirstLowInvalidHeapAttributeNumber)
 };
 /// nullptr when no active immediate view reads the table (triggers left without registration do nothing).
 /// The entry lives until the next call for the same table: copy what must outlive a statement.
@@ -99,14 +106,14 @@ Oid extension_owner();
 
 /// While one lives, DDL is our own: the event triggers let it pass. Ends with the scope or with the (sub)transaction.
 class OwnDdl {
-public:
-  OwnDdl();
-  ~OwnDdl();
-  OwnDdl(const OwnDdl &) = delete;
-  OwnDdl &operator=(const OwnDdl &) = delete;
+  public:
+    OwnDdl();
+    ~OwnDdl();
+    OwnDdl(const OwnDdl &) = delete;
+    OwnDdl &operator=(const OwnDdl &) = delete;
 
-private:
-  int outer_level_;
+  private:
+    int outer_level_;
 };
 bool in_own_ddl();
 

@@ -31,8 +31,8 @@ Oid define_table(CreateStmt *statement, const char *sql) {
     static const char *namespaces[] = HEAP_RELOPT_NAMESPACES;
     const ObjectAddress address = DefineRelation(statement, RELKIND_RELATION, InvalidOid, nullptr, sql);
     CommandCounterIncrement();
-    const Datum options = transformRelOptions(Datum(0), statement->options, "toast", const_cast<char **>(namespaces),
-                                              true, false);
+    const Datum options =
+        transformRelOptions(Datum(0), statement->options, "toast", const_cast<char **>(namespaces), true, false);
     heap_reloptions(RELKIND_TOASTVALUE, options, true);
     NewRelationCreateToastTable(address.objectId, options);
     CommandCounterIncrement();
@@ -83,7 +83,8 @@ Oid create_state_table(Oid view, int node, const char *columns_sql) {
 void grant_state_table(Oid relid, Oid role) {
     const OwnDdl own;
     const pg::RunAs as(extension_owner(), pg::RunAs::Path::fixed, SECURITY_LOCAL_USERID_CHANGE);
-    const char *sql = psprintf("GRANT SELECT ON %s TO %s", pg::qualified_name(relid), quote_identifier(GetUserNameFromId(role, false)));
+    const char *sql = psprintf("GRANT SELECT ON %s TO %s", pg::qualified_name(relid),
+                               quote_identifier(GetUserNameFromId(role, false)));
     if (SPI_connect() != SPI_OK_CONNECT) {
         elog(ERROR, "SPI_connect failed");
     }

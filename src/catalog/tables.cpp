@@ -31,10 +31,12 @@ const char *table_name(Table table) {
 
 constexpr int kTables = int(Table::setting) + 1;
 Oid table_oids[kTables];
-uint64 class_changes = 1;     // of pg_class, as far as this backend has heard
+uint64 class_changes = 1;    // of pg_class, as far as this backend has heard
 uint64 table_oids_as_of = 0; // the count when table_oids was filled
 
-void on_class_change(Datum, int, uint32) { class_changes++; }
+void on_class_change(Datum, int, uint32) {
+    class_changes++;
+}
 
 // A schema and a table of these names may be anybody's where the extension does not exist.
 Oid find_member(Oid extension, const char *name) {
@@ -114,9 +116,9 @@ bool lock_newest(Relation relation, ItemPointer tid) {
     const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     TupleTableSlot *slot = table_slot_create(relation, nullptr);
     TM_FailureData failure;
-    const TM_Result result = table_tuple_lock(relation, tid, snapshot, slot, GetCurrentCommandId(true),
-                                              LockTupleExclusive, LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
-                                              &failure);
+    const TM_Result result =
+        table_tuple_lock(relation, tid, snapshot, slot, GetCurrentCommandId(true), LockTupleExclusive, LockWaitBlock,
+                         TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
     if (result == TM_Ok) {
         *tid = slot->tts_tid;
     }
@@ -127,7 +129,9 @@ bool lock_newest(Relation relation, ItemPointer tid) {
 
 } // namespace
 
-Oid find_extension() { return get_extension_oid("upkeep", true); }
+Oid find_extension() {
+    return get_extension_oid("upkeep", true);
+}
 
 pg::Vector<Row> read_rows(Table table, AttrNumber column, Oid key) {
     pg::Vector<Row> rows;

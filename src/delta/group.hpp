@@ -7,11 +7,11 @@ namespace upkeep::delta {
 
 /// What a change does to a stored group (or to a distinct row).
 enum class GroupFate : std::uint8_t {
-    none,    // nothing there before, nothing now
-    appears, // ∅ → row
-    changes, // row → row
+    none,     // nothing there before, nothing now
+    appears,  // ∅ → row
+    changes,  // row → row
     vanishes, // row → ∅
-    broken,  // more rows leave than are there: the stored state is not the query's
+    broken,   // more rows leave than are there: the stored state is not the query's
 };
 
 /// S' = S ⊎ ΔS: a group's row is there as long as its number of rows is above zero; the one group of an aggregate

@@ -2,7 +2,9 @@
 
 namespace upkeep::delta {
 
-bool has_phantoms(InputSet changed) { return algebra::size(changed) >= 2; }
+bool has_phantoms(InputSet changed) {
+    return algebra::size(changed) >= 2;
+}
 
 bool evaluates_in_term(const algebra::Qual &qual, InputSet changed) {
     return !has_phantoms(changed) || qual.infallible || algebra::size(qual.inputs) <= 1;

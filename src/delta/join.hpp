@@ -28,7 +28,9 @@ template <typename Visit> void join_terms(InputSet changed, InputSet anti, Visit
                 visit(Term{s, (want + algebra::size(s & anti)) % 2 == 1 ? 1 : -1});
 }
 
-template <typename Visit> void join_terms(InputSet changed, Visit visit) { join_terms(changed, 0, visit); }
+template <typename Visit> void join_terms(InputSet changed, Visit visit) {
+    join_terms(changed, 0, visit);
+}
 
 /// With two or more changed occurrences the terms hold phantom pairs, rows of neither state, that cancel only once all
 /// terms are added up: what can fail must not be evaluated on them.

@@ -14,14 +14,16 @@ constexpr const char *kFlowName = "upkeep_flow";
 Expr *relabel(Node *e, Oid type) {
     if (exprType(e) == type || IsPolymorphicType(type))
         return reinterpret_cast<Expr *>(e);
-    return reinterpret_cast<Expr *>(makeRelabelType(reinterpret_cast<Expr *>(e), type, -1, exprCollation(e), COERCE_IMPLICIT_CAST));
+    return reinterpret_cast<Expr *>(
+        makeRelabelType(reinterpret_cast<Expr *>(e), type, -1, exprCollation(e), COERCE_IMPLICIT_CAST));
 }
 
 /// key = other, with the key's own equality.
 Node *key_equals(Node *key, const analysis::KeyColumn &column, Node *other) {
     Oid left, right;
     op_input_types(column.equality, &left, &right);
-    return reinterpret_cast<Node *>(make_opclause(column.equality, BOOLOID, false, relabel(static_cast<Node *>(copyObjectImpl(key)), left),
+    return reinterpret_cast<Node *>(make_opclause(column.equality, BOOLOID, false,
+                                                  relabel(static_cast<Node *>(copyObjectImpl(key)), left),
                                                   relabel(other, right), InvalidOid, column.collation));
 }
 
@@ -55,9 +57,11 @@ void join_listed_keys(Query *q, const GroupNode &node, const Block &block) {
     q->jointree->fromlist = lcons(ref, q->jointree->fromlist);
     for (int k = 0; k < node.nkeys(); k++) {
         auto *key = static_cast<Node *>(list_nth(block.outputs, k));
-        Var *var = makeVar(ref->rtindex, static_cast<AttrNumber>(k + 1), exprType(key), exprTypmod(key), exprCollation(key), 0);
+        Var *var = makeVar(ref->rtindex, static_cast<AttrNumber>(k + 1), exprType(key), exprTypmod(key),
+                           exprCollation(key), 0);
         var->varnosyn = 0;
-        q->jointree->quals = make_and_qual(q->jointree->quals, key_equals(key, node.keys[k], reinterpret_cast<Node *>(var)));
+        q->jointree->quals =
+            make_and_qual(q->jointree->quals, key_equals(key, node.keys[k], reinterpret_cast<Node *>(var)));
     }
 }
 

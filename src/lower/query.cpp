@@ -64,7 +64,8 @@ RangeTblEntry *node_entry(const analysis::GroupNode &node, int source, int input
     state->eref = makeAlias("s", NIL);
     Relation rel = table_open(node.stored, AccessShareLock);
     for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
-        state->eref->colnames = lappend(state->eref->colnames, makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), i)->attname))));
+        state->eref->colnames = lappend(state->eref->colnames,
+                                        makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), i)->attname))));
     table_close(rel, NoLock);
     state->inFromCl = true;
     Query *q = makeNode(Query);
@@ -154,8 +155,10 @@ Node *no_tied_key(const Block &block, int input) {
     Inward inward{input};
     for (int i = 0; i < list_length(block.quals); i++)
         if (algebra::has(block.qual_shapes[i].inputs, input))
-            inner->jointree->quals = make_and_qual(inner->jointree->quals, move_inward(static_cast<Node *>(list_nth(block.quals, i)), &inward));
-    add_target(inner, reinterpret_cast<Expr *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
+            inner->jointree->quals = make_and_qual(inner->jointree->quals,
+                                                   move_inward(static_cast<Node *>(list_nth(block.quals, i)), &inward));
+    add_target(inner, reinterpret_cast<Expr *>(
+                          makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
     SubLink *link = makeNode(SubLink);
     link->subLinkType = EXISTS_SUBLINK;
     link->subselect = reinterpret_cast<Node *>(inner);
@@ -195,7 +198,8 @@ void add_quals(Query *q, const Block &block, algebra::InputSet changed, algebra:
             quals = lappend(quals, no_tied_key(block, i));
         }
     for (int i = 0; i < list_length(block.quals); i++)
-        if ((block.qual_shapes[i].inputs & out) == 0 && (block.qual_shapes[i].anti || delta::evaluates_in_term(block.qual_shapes[i], all_changed)))
+        if ((block.qual_shapes[i].inputs & out) == 0 &&
+            (block.qual_shapes[i].anti || delta::evaluates_in_term(block.qual_shapes[i], all_changed)))
             quals = lappend(quals, copyObjectImpl(list_nth(block.quals, i)));
     if (quals != NIL)
         q->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(quals));

@@ -11,12 +11,12 @@ extern "C" {
 
 namespace upkeep::lower {
 
-/// A reference to a named tuplestore (or a CTE). The server prints a reference to a CTE as its bare name, which is how a
-/// named tuplestore is written too.
+/// A reference to a named tuplestore (or a CTE). The server prints a reference to a CTE as its bare name, which is how
+/// a named tuplestore is written too.
 RangeTblEntry *tuplestore_entry(const char *name, Alias *alias, List *columns);
 
-/// SELECT over the block's inputs, the changed ones read from their deltas; no targets yet. Anti inputs are in FROM only
-/// where they are read from their deltas.
+/// SELECT over the block's inputs, the changed ones read from their deltas; no targets yet. Anti inputs are in FROM
+/// only where they are read from their deltas.
 Query *block_query(const analysis::Block &block, algebra::InputSet changed);
 
 /// The conjuncts that evaluate in the term `changed` of a run in which `all_changed` inputs have changed, and that no

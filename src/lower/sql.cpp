@@ -39,9 +39,13 @@ pg::Vector<WideColumn> wide_columns(const Block &block) {
     return wide.columns;
 }
 
-const char *delta_name(int table) { return psprintf("upkeep_delta_%d", table + 1); }
+const char *delta_name(int table) {
+    return psprintf("upkeep_delta_%d", table + 1);
+}
 
-const char *node_delta_name(int node) { return psprintf("upkeep_node_delta_%d", node + 1); }
+const char *node_delta_name(int node) {
+    return psprintf("upkeep_node_delta_%d", node + 1);
+}
 
 TupleDesc delta_descriptor(Oid relid) {
     Relation rel = table_open(relid, AccessShareLock);
@@ -60,12 +64,14 @@ TupleDesc delta_descriptor(Oid relid) {
     return desc;
 }
 
-const char *term_sql(const Block &block, algebra::InputSet changed, algebra::InputSet all_changed, const pg::Vector<WideColumn> &wide) {
+const char *term_sql(const Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
+                     const pg::Vector<WideColumn> &wide) {
     Query *q = block_query(block, changed);
     add_quals(q, block, changed, all_changed);
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
         if (algebra::has(changed, i))
-            add_target(q, reinterpret_cast<Expr *>(makeVar(i + 1, weight_column(block, i), INT8OID, -1, InvalidOid, 0)));
+            add_target(q,
+                       reinterpret_cast<Expr *>(makeVar(i + 1, weight_column(block, i), INT8OID, -1, InvalidOid, 0)));
     for (const WideColumn &c : wide) {
         Var *var = makeVar(c.input + 1, c.attno, c.type.type, c.type.typmod, c.type.collation, 0);
         var->varnosyn = 0;
@@ -88,7 +94,8 @@ const char *probe_sql(const Block &block, int input, algebra::InputSet kept) {
             quals = lappend(quals, copyObjectImpl(list_nth(block.quals, i)));
     if (quals != NIL)
         q->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(quals));
-    add_target(q, reinterpret_cast<Expr *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
+    add_target(
+        q, reinterpret_cast<Expr *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
     return pg_get_querydef(q, false);
 }
 

@@ -33,8 +33,8 @@ TupleDesc delta_descriptor(Oid relid);
 const char *term_sql(const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
                      const pg::Vector<WideColumn> &wide);
 
-/// `SELECT 1` over the changed rows of `input`, which is among `kept`, joined with the others of these (tables and nodes)
-/// by the conjuncts that read nothing else and cannot fail.
+/// `SELECT 1` over the changed rows of `input`, which is among `kept`, joined with the others of these (tables and
+/// nodes) by the conjuncts that read nothing else and cannot fail.
 const char *probe_sql(const analysis::Block &block, int input, algebra::InputSet kept);
 
 /// Reads one group again, for a node without nodes below: `SELECT` the wanted aggregate calls over the rows whose key

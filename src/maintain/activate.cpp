@@ -19,8 +19,10 @@ namespace upkeep::maintain {
 namespace {
 
 /// Settings that can change the result of an accepted STABLE function.
-constexpr const char *kPinned[] = {"TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "default_text_search_config",
-                                   "bytea_output", "xmlbinary", "xmloption", "lc_monetary", "lc_numeric", "lc_time"};
+constexpr const char *kPinned[] = {
+    "TimeZone",     "DateStyle", "IntervalStyle", "extra_float_digits", "default_text_search_config",
+    "bytea_output", "xmlbinary", "xmloption",     "lc_monetary",        "lc_numeric",
+    "lc_time"};
 
 [[noreturn]] void raise_refusal(Oid view, const pg::Refusal &refusal) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -35,7 +37,8 @@ void record_facts(const Design &design) {
         for (const catalog::Fact &f : facts)
             if (f.classid == r.classid && f.objid == r.objid && f.subid == r.subid && strcmp(f.kind, r.kind) == 0)
                 return;
-        facts.push_back({r.classid, r.objid, r.subid, r.kind, catalog::fact_fingerprint(r.kind, r.classid, r.objid, r.subid)});
+        facts.push_back(
+            {r.classid, r.objid, r.subid, r.kind, catalog::fact_fingerprint(r.kind, r.classid, r.objid, r.subid)});
     };
     for (const analysis::Reliance &r : design.program->query->facts)
         add(r);
@@ -108,7 +111,8 @@ Bitmapset *tied_columns(const Program &p, int number) {
 }
 
 /// Indexes by which statements find the rows of a node from the other side of a join: a btree, or for types of variable
-/// length a hash index, which takes values of any length. Where the identity is a unique index that begins with the column, that one serves.
+/// length a hash index, which takes values of any length. Where the identity is a unique index that begins with the
+/// column, that one serves.
 void index_tied_columns(const Program &p, const NodeProgram &node, Oid relid, IdentityKind kind) {
     Bitmapset *columns = tied_columns(p, node.number);
     pg::RunAs as(catalog::extension_owner(), pg::RunAs::Path::fixed);
@@ -121,8 +125,8 @@ void index_tied_columns(const Program &p, const NodeProgram &node, Oid relid, Id
         const bool btree = get_typlen(type) > 0 && OidIsValid(GetDefaultOpClass(type, BTREE_AM_OID));
         if (!btree && !OidIsValid(GetDefaultOpClass(type, HASH_AM_OID)))
             continue;
-        const char *sql = psprintf("CREATE INDEX ON %s USING %s (%s)", pg::qualified_name(relid), btree ? "btree" : "hash",
-                                   quote_identifier(get_attname(relid, attno, false)));
+        const char *sql = psprintf("CREATE INDEX ON %s USING %s (%s)", pg::qualified_name(relid),
+                                   btree ? "btree" : "hash", quote_identifier(get_attname(relid, attno, false)));
         if (SPI_connect() != SPI_OK_CONNECT || SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
             elog(ERROR, "could not execute \"%s\"", sql);
         SPI_finish();
@@ -147,15 +151,16 @@ Oid make_storage(Design *design, bool same_layout) {
             there |= table.node == node.number;
         if (there)
             continue;
-        const Oid relid = catalog::create_state_table(p->view, node.number, design->state_columns[static_cast<size_t>(node.number)]);
+        const Oid relid =
+            catalog::create_state_table(p->view, node.number, design->state_columns[static_cast<size_t>(node.number)]);
         if (node.result_column != nullptr)
             catalog::grant_state_table(relid, p->owner);
         const int nkeys = node.node->nkeys();
         Relation state = table_open(relid, NoLock);
         std::span<AttrNumber> columns{node.key_column, static_cast<size_t>(nkeys)};
-        const IdentityKind kind = nkeys == 0                                                     ? IdentityKind::single_row
+        const IdentityKind kind = nkeys == 0                                              ? IdentityKind::single_row
                                   : is_fixed_length_key(RelationGetDescr(state), columns) ? IdentityKind::unique_columns
-                                                                                                 : IdentityKind::key_hash;
+                                                                                          : IdentityKind::key_hash;
         table_close(state, NoLock);
         auto *equality = pg::create_array<Oid>(static_cast<size_t>(nkeys));
         auto *collations = pg::create_array<Oid>(static_cast<size_t>(nkeys));
@@ -166,7 +171,8 @@ Oid make_storage(Design *design, bool same_layout) {
         Oid index;
         {
             pg::RunAs as(catalog::extension_owner(), pg::RunAs::Path::fixed);
-            index = create_identity(relid, kind, columns, equality, collations, psprintf("%s_key", get_rel_name(relid))).index;
+            index = create_identity(relid, kind, columns, equality, collations, psprintf("%s_key", get_rel_name(relid)))
+                        .index;
         }
         if (node.result_column != nullptr)
             index_tied_columns(*p, node, relid, kind);
@@ -202,13 +208,17 @@ void build_node(Run &run, NodeProgram &node) {
         MemoryContextReset(scratch);
         pg::InContext in(scratch);
         const auto n = static_cast<size_t>(std::max<int>(desc->natts, node.nstates));
-        auto *state = pg::create_array<Datum>(n), *row = pg::create_array<Datum>(node.row_ops.size()), *all = pg::create_array<Datum>(n);
-        auto *state_nulls = pg::create_array<bool>(n), *row_nulls = pg::create_array<bool>(node.row_ops.size()), *all_nulls = pg::create_array<bool>(n);
+        auto *state = pg::create_array<Datum>(n), *row = pg::create_array<Datum>(node.row_ops.size()),
+             *all = pg::create_array<Datum>(n);
+        auto *state_nulls = pg::create_array<bool>(n), *row_nulls = pg::create_array<bool>(node.row_ops.size()),
+             *all_nulls = pg::create_array<bool>(n);
         state[0] = Int64GetDatum(group->rows);
         for (int a = 0; a < node.naggs; a++)
             if (((again >> a) & 1) && group->read_values != nullptr)
-                state_from_value(node.specs[a], group->read_values[nkeys + a], group->read_nulls[nkeys + a], state + node.first_state[a], state_nulls + node.first_state[a]);
-            else if (merge(node.specs[a], nullptr, nullptr, group->delta(node, a), state + node.first_state[a], state_nulls + node.first_state[a]) != Merge::done)
+                state_from_value(node.specs[a], group->read_values[nkeys + a], group->read_nulls[nkeys + a],
+                                 state + node.first_state[a], state_nulls + node.first_state[a]);
+            else if (merge(node.specs[a], nullptr, nullptr, group->delta(node, a), state + node.first_state[a],
+                           state_nulls + node.first_state[a]) != Merge::done)
                 elog(ERROR, "aggregate %u could not be computed from its input", node.specs[a].aggfnoid);
         node_row(node, group->keys, group->nulls, state, state_nulls, row, row_nulls);
         rows->add(row, row_nulls, 1);
@@ -296,7 +306,8 @@ bool is_followed(const catalog::Registration &registration, const Design &design
         return false;
     for (const analysis::TableSource &table : design.program->query->tables) {
         const catalog::TableEntry *entry = catalog::find_table(table.relid);
-        if (entry == nullptr || std::find(entry->views, entry->views + entry->nviews, registration.view) == entry->views + entry->nviews ||
+        if (entry == nullptr ||
+            std::find(entry->views, entry->views + entry->nviews, registration.view) == entry->views + entry->nviews ||
             !bms_is_subset(table.used, entry->used) || !capture::has_triggers(table.relid))
             return false;
     }
@@ -304,8 +315,8 @@ bool is_followed(const catalog::Registration &registration, const Design &design
 }
 
 /// Base tables first, then the view: the order in which writers lock. A view that is followed needs no lock on its base
-/// tables, for which a writer that waits for the view (REFRESH has it already) would not let go: such a writer's rows are
-/// not seen by the build and come when it ends.
+/// tables, for which a writer that waits for the view (REFRESH has it already) would not let go: such a writer's rows
+/// are not seen by the build and come when it ends.
 void lock_for_building(catalog::Registration *registration, const Design &design) {
     const Oid view = registration->view;
     if (is_followed(*registration, design)) {

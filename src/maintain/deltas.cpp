@@ -120,7 +120,9 @@ bool DeltaReader::next() {
     }
 }
 
-TupleTableSlot *DeltaReader::slot() { return slot_ != nullptr ? slot_ : batch_->slot(); }
+TupleTableSlot *DeltaReader::slot() {
+    return slot_ != nullptr ? slot_ : batch_->slot();
+}
 
 bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes) {
     pg::InContext in(run.memory);
@@ -218,7 +220,8 @@ void connect_spi(Run &run) {
         if (delta.is_empty())
             continue;
         build_relation(run, static_cast<int>(t), delta);
-        register_relation(lower::delta_name(static_cast<int>(t)), delta.program->delta_desc, delta.relation, delta.rows);
+        register_relation(lower::delta_name(static_cast<int>(t)), delta.program->delta_desc, delta.relation,
+                          delta.rows);
     }
     run.spi = true;
     MemoryContextSwitchTo(context);

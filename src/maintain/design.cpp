@@ -122,11 +122,19 @@ AttrNumber shown_as(const Block &top, int wanted) {
 /// Whether a kind's state follows from its shown value and the number of its non-null arguments.
 bool is_visible_kind(const AggSpec &spec) {
     switch (spec.kind) {
-    case AggKind::count_star: case AggKind::count_value: case AggKind::sum_int: case AggKind::sum_int8:
-    case AggKind::sum_money: case AggKind::min: case AggKind::max: case AggKind::recompute:
+    case AggKind::count_star:
+    case AggKind::count_value:
+    case AggKind::sum_int:
+    case AggKind::sum_int8:
+    case AggKind::sum_money:
+    case AggKind::min:
+    case AggKind::max:
+    case AggKind::recompute:
         return true;
-    case AggKind::sum_numeric: return spec.constant_scale >= 0;
-    default: return false;
+    case AggKind::sum_numeric:
+        return spec.constant_scale >= 0;
+    default:
+        return false;
     }
 }
 
@@ -140,8 +148,8 @@ int counted_by(const NodeProgram &p, const Block &top, int a) {
         if (p.specs[b].kind == AggKind::count_value && equal(other.aggref->args, call.aggref->args) &&
             equal(other.aggref->aggfilter, call.aggref->aggfilter) && shown_as(top, p.node->nkeys() + b + 1) > 0)
             return b;
-        if (p.specs[b].kind == AggKind::count_star && call.not_null && equal(other.aggref->aggfilter, call.aggref->aggfilter) &&
-            shown_as(top, p.node->nkeys() + b + 1) > 0)
+        if (p.specs[b].kind == AggKind::count_star && call.not_null &&
+            equal(other.aggref->aggfilter, call.aggref->aggfilter) && shown_as(top, p.node->nkeys() + b + 1) > 0)
             return b;
     }
     return -2;
@@ -231,7 +239,8 @@ template <typename Visit> void for_each_tie(const Block &block, int input, Visit
         if (!IsA(op, OpExpr) || list_length(op->args) != 2)
             continue;
         for (int side = 0; side < 2; side++) {
-            auto *mine = static_cast<Var *>(list_nth(op->args, side)), *others = static_cast<Var *>(list_nth(op->args, 1 - side));
+            auto *mine = static_cast<Var *>(list_nth(op->args, side)),
+                 *others = static_cast<Var *>(list_nth(op->args, 1 - side));
             if (!IsA(mine, Var) || !IsA(others, Var) || mine->varno != input + 1 || others->varno == mine->varno)
                 continue;
             const TypeCacheEntry *type = lookup_type_cache(mine->vartype, TYPECACHE_BTREE_OPFAMILY);
@@ -357,9 +366,10 @@ void choose_view_identity(Design *design, Relation view) {
     } else if (design->view_key.empty()) {
         design->view_kind = IdentityKind::single_row;
     } else {
-        design->view_kind = is_fixed_length_key(RelationGetDescr(view), {design->view_key.data(), design->view_key.size()})
-                                ? IdentityKind::unique_columns
-                                : IdentityKind::key_hash;
+        design->view_kind =
+            is_fixed_length_key(RelationGetDescr(view), {design->view_key.data(), design->view_key.size()})
+                ? IdentityKind::unique_columns
+                : IdentityKind::key_hash;
     }
     p->output.keyed = keyed;
 }
@@ -367,27 +377,42 @@ void choose_view_identity(Design *design, Relation view) {
 /// Two-argument statistics over floats.
 bool is_bivariate_float(Oid aggregate) {
     switch (aggregate) {
-    case F_CORR: case F_COVAR_POP: case F_COVAR_SAMP: case F_REGR_AVGX: case F_REGR_AVGY: case F_REGR_INTERCEPT:
-    case F_REGR_R2: case F_REGR_SLOPE: case F_REGR_SXX: case F_REGR_SXY: case F_REGR_SYY:
+    case F_CORR:
+    case F_COVAR_POP:
+    case F_COVAR_SAMP:
+    case F_REGR_AVGX:
+    case F_REGR_AVGY:
+    case F_REGR_INTERCEPT:
+    case F_REGR_R2:
+    case F_REGR_SLOPE:
+    case F_REGR_SXX:
+    case F_REGR_SXY:
+    case F_REGR_SYY:
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
 const pg::Refusal *check_node(const NodeProgram &p) {
     if (p.naggs > kMaxParts || p.node->nkeys() > kMaxParts)
         return analysis::make_refusal("too-many-columns", "more than 60 aggregates or grouping columns in one SELECT",
-                                      "The state of such a group is too wide.", "Split the query into several materialized views.");
+                                      "The state of such a group is too wide.",
+                                      "Split the query into several materialized views.");
     for (int a = 0; a < p.naggs; a++) {
         const char *name = get_func_name(p.specs[a].aggfnoid);
         if (is_bivariate_float(p.specs[a].aggfnoid))
-            return analysis::make_refusal("unsupported-aggregate", psprintf("aggregate %s", name),
-                                          psprintf("The aggregate %s depends on the order of its input, by rounding, and is not kept exactly yet.", name),
-                                          "Use another aggregate, or register the materialized view with mode => 'manual'.");
+            return analysis::make_refusal(
+                "unsupported-aggregate", psprintf("aggregate %s", name),
+                psprintf(
+                    "The aggregate %s depends on the order of its input, by rounding, and is not kept exactly yet.",
+                    name),
+                "Use another aggregate, or register the materialized view with mode => 'manual'.");
     }
     for (int k = 0; k < p.node->nkeys(); k++)
         if (get_typtype(p.node->columns[k].type) == TYPTYPE_PSEUDO || p.key_ops[k].equal == nullptr)
-            return analysis::make_refusal("unsupported-key", psprintf("grouping by type %s", format_type_be(p.node->columns[k].type)),
+            return analysis::make_refusal("unsupported-key",
+                                          psprintf("grouping by type %s", format_type_be(p.node->columns[k].type)),
                                           "Values of this type cannot be stored in a column, or have no equality.",
                                           "Group by the fields of the row instead.");
     return nullptr;
@@ -404,12 +429,14 @@ bool uses_user_function(const analysis::ViewQuery &query) {
 constexpr int kMaxHashedColumns = 500;
 
 const pg::Refusal *check_view(const Design &design) {
-    const size_t hashed = design.view_kind == IdentityKind::image_hash ? design.program->output.ops.size() : design.view_key.size();
+    const size_t hashed =
+        design.view_kind == IdentityKind::image_hash ? design.program->output.ops.size() : design.view_key.size();
     if (hashed <= kMaxHashedColumns)
         return nullptr;
-    return analysis::make_refusal("too-many-columns", psprintf("more than %d columns without a key among them", kMaxHashedColumns),
-                                  "An index over so many columns cannot be made.",
-                                  "Select the primary keys of the base tables, or split the query into several materialized views.");
+    return analysis::make_refusal(
+        "too-many-columns", psprintf("more than %d columns without a key among them", kMaxHashedColumns),
+        "An index over so many columns cannot be made.",
+        "Select the primary keys of the base tables, or split the query into several materialized views.");
 }
 
 /// The view's own indexes call functions with every row that is written.
@@ -419,8 +446,9 @@ bool has_computed_index(Relation view) {
     ListCell *cell;
     foreach (cell, indexes) {
         Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-        computed |= index->rd_indextuple != nullptr && (!heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, nullptr) ||
-                                                        !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr));
+        computed |= index->rd_indextuple != nullptr &&
+                    (!heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, nullptr) ||
+                     !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr));
         index_close(index, NoLock);
     }
     list_free(indexes);
@@ -434,7 +462,8 @@ void describe_layout(Design *design) {
     for (size_t i = 0; i < design->view_key.size(); i++)
         appendStringInfo(&text, "%c%d", i == 0 ? ' ' : ',', design->view_key[i]);
     for (size_t n = 0; n < design->state_columns.size(); n++)
-        appendStringInfo(&text, "; node %zu %s", n, design->state_columns[n] == nullptr ? "in view" : design->state_columns[n]);
+        appendStringInfo(&text, "; node %zu %s", n,
+                         design->state_columns[n] == nullptr ? "in view" : design->state_columns[n]);
     for (const NodeProgram &node : design->program->nodes)
         for (int a = 0; a < node.naggs; a++)
             appendStringInfo(&text, "; %d:%d:%d", static_cast<int>(node.specs[a].kind), node.specs[a].constant_scale,

@@ -68,9 +68,12 @@ Evaluator *Evaluator::compile(List *quals, List *outputs) {
     return e;
 }
 
-Evaluator *Evaluator::over_input(const analysis::Block &block) { return compile(block.quals, block.outputs); }
+Evaluator *Evaluator::over_input(const analysis::Block &block) {
+    return compile(block.quals, block.outputs);
+}
 
-Evaluator *Evaluator::over_wide(const analysis::Block &block, const pg::Vector<lower::WideColumn> &wide, bool with_quals) {
+Evaluator *Evaluator::over_wide(const analysis::Block &block, const pg::Vector<lower::WideColumn> &wide,
+                                bool with_quals) {
     auto *context = const_cast<pg::Vector<lower::WideColumn> *>(&wide);
     List *quals = NIL;
     for (int i = 0; with_quals && i < list_length(block.quals); i++)

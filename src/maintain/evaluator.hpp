@@ -12,7 +12,8 @@ class Evaluator {
     /// Over the rows of the block's only input (a base table's or a node's own columns).
     static Evaluator *over_input(const analysis::Block &block);
     /// Over wide rows. `with_quals` false: the conjuncts were evaluated by SQL.
-    static Evaluator *over_wide(const analysis::Block &block, const pg::Vector<lower::WideColumn> &wide, bool with_quals);
+    static Evaluator *over_wide(const analysis::Block &block, const pg::Vector<lower::WideColumn> &wide,
+                                bool with_quals);
 
     /// Evaluates one row and gives its outputs to the sink, if the conditions hold. False: they do not.
     bool row(TupleTableSlot *slot, RowSink &sink, int64 weight);

@@ -16,7 +16,9 @@ struct Group {
     Datum *read_values; // keys and aggregates as read again together with other groups; nullptr: not read
     bool *read_nulls;
 
-    AggDelta *delta(const NodeProgram &node, int agg) { return reinterpret_cast<AggDelta *>(deltas + node.delta_offset[agg]); }
+    AggDelta *delta(const NodeProgram &node, int agg) {
+        return reinterpret_cast<AggDelta *>(deltas + node.delta_offset[agg]);
+    }
 };
 
 class GroupTable final : public RowSink {

@@ -3,9 +3,9 @@
 #include "pg/memory.hpp"
 
 extern "C" {
+#include "catalog/index.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_collation.h"
-#include "catalog/index.h"
 #include "catalog/pg_index.h"
 #include "commands/defrem.h"
 #include "parser/parse_func.h"
@@ -27,7 +27,9 @@ Oid find_hash_function(IdentityKind kind) {
     return LookupFuncName(name, 1, &argument, true);
 }
 
-bool is_hash_kind(IdentityKind kind) { return kind == IdentityKind::key_hash || kind == IdentityKind::image_hash; }
+bool is_hash_kind(IdentityKind kind) {
+    return kind == IdentityKind::key_hash || kind == IdentityKind::image_hash;
+}
 
 // The identity without its index. Columns: those given, or all.
 Identity make_identity(TupleDesc desc, IdentityKind kind, std::span<const AttrNumber> columns, const Oid *equality,
@@ -67,7 +69,9 @@ bool is_usable(Relation index) {
            RelationGetIndexPredicate(index) == NIL;
 }
 
-bool is_immediate_unique(Relation index) { return index->rd_index->indisunique && index->rd_index->indimmediate; }
+bool is_immediate_unique(Relation index) {
+    return index->rd_index->indisunique && index->rd_index->indimmediate;
+}
 
 Oid index_equality(Relation index, int column) {
     Oid type = index->rd_opcintype[column];
@@ -334,7 +338,9 @@ void check_can_be_created(TupleDesc desc, const Identity &identity) {
 
 } // namespace
 
-bool uses_own_function(const Identity &identity) { return is_hash_kind(identity.kind); }
+bool uses_own_function(const Identity &identity) {
+    return is_hash_kind(identity.kind);
+}
 
 bool is_fixed_length_key(TupleDesc desc, std::span<const AttrNumber> columns) {
     return columns.size() <= INDEX_MAX_KEYS && std::all_of(columns.begin(), columns.end(), [&](AttrNumber attno) {

@@ -5,8 +5,8 @@
 namespace upkeep::maintain {
 
 enum class KeyNulls : uint8 {
-  possible, // a unique index must be NULLS NOT DISTINCT
-  never,    // no key column is ever NULL: any unique index does
+    possible, // a unique index must be NULLS NOT DISTINCT
+    never,    // no key column is ever NULL: any unique index does
 };
 
 /// True when a unique index can hold every key: each column's type has a fixed length and a btree order, and there are
@@ -19,8 +19,7 @@ bool is_fixed_length_key(TupleDesc desc, std::span<const AttrNumber> columns);
 /// columns. `columns` is empty for single_row, and for image_hash, where it means all columns.
 /// Also what to ask when the index of an Identity is gone: REINDEX CONCURRENTLY leaves one with another OID.
 std::optional<Identity> find_identity(Oid relid, IdentityKind kind, std::span<const AttrNumber> columns,
-                                      const Oid *equality, const Oid *collations,
-                                      KeyNulls nulls = KeyNulls::possible);
+                                      const Oid *equality, const Oid *collations, KeyNulls nulls = KeyNulls::possible);
 
 /// find_identity, else creates the index, named `index_name` (with a number behind it if that is taken), as the current
 /// user, who must own the relation. Ours is always NULLS NOT DISTINCT. `created`, if given: whether the index is ours.
@@ -34,7 +33,8 @@ Identity create_identity(Oid relid, IdentityKind kind, std::span<const AttrNumbe
 /// nullopt if there is no such index or it has none of the forms. Result: current memory context.
 std::optional<Identity> load_identity(Oid index);
 
-/// True if the index's expression calls a function of this extension (such an index goes when the view is unregistered).
+/// True if the index's expression calls a function of this extension (such an index goes when the view is
+/// unregistered).
 bool uses_own_function(const Identity &identity);
 
 } // namespace upkeep::maintain

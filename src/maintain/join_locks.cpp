@@ -71,7 +71,8 @@ algebra::InputSet tied_inputs(const Run &run, const BlockProgram &block, int inp
         if (qual.left != input && qual.right != input)
             continue;
         const int other = qual.left == input ? qual.right : qual.left;
-        if (other >= 0 && inputs[other].source >= 0 && inputs[other].role == algebra::Role::inner && !changed(run, block, other))
+        if (other >= 0 && inputs[other].source >= 0 && inputs[other].role == algebra::Role::inner &&
+            !changed(run, block, other))
             result |= algebra::only(other);
     }
     return result;
@@ -98,7 +99,8 @@ void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &
     if (!left && !right)
         return;
     const auto &inputs = block.block->inputs;
-    const bool self = inputs[pair.left].source == inputs[pair.right].source && inputs[pair.left].kind == inputs[pair.right].kind;
+    const bool self =
+        inputs[pair.left].source == inputs[pair.right].source && inputs[pair.left].kind == inputs[pair.right].kind;
     if (pair.qual < 0 && left != right && !reaches(run, block, left ? pair.left : pair.right))
         return;
     pg::Vector<uint64> l, r;
@@ -122,7 +124,9 @@ void lock_joins(Run &run, pg::Vector<BlockProgram> &blocks) {
     for (BlockProgram &block : blocks)
         if (!block.direct)
             delta::join_pairs(block.block->shape(), [&](const delta::Pair &pair) {
-                lock_pair(run, block, 4096 * block.number + static_cast<uint32>(pair.left) * 64 + static_cast<uint32>(pair.right), pair);
+                lock_pair(run, block,
+                          4096 * block.number + static_cast<uint32>(pair.left) * 64 + static_cast<uint32>(pair.right),
+                          pair);
             });
 }
 

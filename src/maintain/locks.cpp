@@ -8,10 +8,10 @@ namespace {
 
 // field4 of our tags. SQL's advisory locks have 1 (a bigint key) and 2 (two integers) there.
 enum class TagClass : uint16 {
-    join_key = 0x7501,  // field3: pair and join key hash
-    join_left = 0x7502, // T1, which the left side takes to be coarse; field3: pair
+    join_key = 0x7501,   // field3: pair and join key hash
+    join_left = 0x7502,  // T1, which the left side takes to be coarse; field3: pair
     join_right = 0x7503, // T2, which the right side takes to be coarse
-    key = 0x7504,       // field3: operator and key hash
+    key = 0x7504,        // field3: operator and key hash
     key_coarse = 0x7505, // field3: operator
 };
 

@@ -12,13 +12,15 @@ void run_pending();
 /// rebuilt by difference.
 void reconcile_pending();
 
-/// Makes a registered view right again whatever its state: (re)compiles its program, re-creates what the program's layout
-/// needs (state tables, identity index, triggers, sources, facts, settings), then rebuilds state and view by difference
-/// at a fresh snapshot and marks it active. Needs the caller's right checked already. Returns the rows written.
-/// Used by register(), by REFRESH, after a dump was restored, and when a fact that the plan relied on has changed.
+/// Makes a registered view right again whatever its state: (re)compiles its program, re-creates what the program's
+/// layout needs (state tables, identity index, triggers, sources, facts, settings), then rebuilds state and view by
+/// difference at a fresh snapshot and marks it active. Needs the caller's right checked already. Returns the rows
+/// written. Used by register(), by REFRESH, after a dump was restored, and when a fact that the plan relied on has
+/// changed.
 int64 activate(Oid view);
 
-/// Rebuild of state and view by difference only (after TRUNCATE): activates it again if the layout is not right any more.
+/// Rebuild of state and view by difference only (after TRUNCATE): activates it again if the layout is not right any
+/// more.
 int64 rebuild(Oid view);
 
 /// Rebuild by difference with the view's own query, whatever it is (manual mode): no state, no identity index.
@@ -27,8 +29,8 @@ int64 rebuild_from_query(Oid view);
 /// Drops state tables, triggers that no other view needs, and the catalog rows. `view_exists` false in sql_drop.
 void deactivate(Oid view, bool view_exists);
 
-/// Compiles the view's query and says whether the stored layout still fits (facts changed in a way that matters: false),
-/// or why it is refused now. Used by the DDL events.
+/// Compiles the view's query and says whether the stored layout still fits (facts changed in a way that matters:
+/// false), or why it is refused now. Used by the DDL events.
 bool layout_still_fits(Oid view, const pg::Refusal **refusal);
 
 } // namespace upkeep::maintain

@@ -69,7 +69,9 @@ bool apply_bag(Output &o, std::span<Change> changes) {
 
 /// Whether a row to insert has to be looked for: where no unique index would tell, and where finding nothing is not
 /// enough (40001 for a row that only the transaction's own snapshot shows).
-bool must_look(const Output &o) { return o.identity.kind == IdentityKind::key_hash || IsolationUsesXactSnapshot(); }
+bool must_look(const Output &o) {
+    return o.identity.kind == IdentityKind::key_hash || IsolationUsesXactSnapshot();
+}
 
 bool insert_keyed(Output &o, const ZSet::Row *row) {
     load_key(o, row);
@@ -103,7 +105,9 @@ bool apply_keyed(Output &o, std::span<Change> changes) {
     for (size_t i = 0; i < changes.size();) {
         const ZSet::Row *leaves = nullptr, *comes = nullptr;
         size_t next = i;
-        for (; next < changes.size() && changes[next].hash == changes[i].hash && same_key(o, changes[i].row, changes[next].row); next++) {
+        for (; next < changes.size() && changes[next].hash == changes[i].hash &&
+               same_key(o, changes[i].row, changes[next].row);
+             next++) {
             const ZSet::Row *row = changes[next].row;
             const ZSet::Row *&side = row->weight < 0 ? leaves : comes;
             if (side != nullptr || row->weight > 1 || row->weight < -1)
@@ -133,7 +137,8 @@ bool apply_to_view(Run &run, ZSet &delta) {
             changes.push_back({row->hash, row});
     if (changes.empty())
         return true;
-    Output o{run, open_target(run.program->view, program.identity), nullptr, nullptr, program.identity, nullptr, nullptr};
+    Output o{run,    open_target(run.program->view, program.identity), nullptr, nullptr, program.identity, nullptr,
+             nullptr};
     o.found = make_target_slot(o.target);
     o.fresh = make_target_slot(o.target);
     o.key = pg::create_array<Datum>(static_cast<size_t>(program.identity.nkeys));
@@ -147,7 +152,8 @@ bool apply_to_view(Run &run, ZSet &delta) {
     std::sort(changes.begin(), changes.end(), [](const Change &a, const Change &b) { return a.hash < b.hash; });
     // No key locks, even where no unique index guards the keys: a key of this view is made of primary keys, guarded by
     // their indexes and by the tags of the join, or the key of a group, whose row of the state is locked by now.
-    const bool fine = program.keyed ? apply_keyed(o, {changes.data(), changes.size()}) : apply_bag(o, {changes.data(), changes.size()});
+    const bool fine = program.keyed ? apply_keyed(o, {changes.data(), changes.size()})
+                                    : apply_bag(o, {changes.data(), changes.size()});
     run.rows_changed += rows_written(o.target);
     close_target(o.target);
     return fine;

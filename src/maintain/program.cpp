@@ -248,7 +248,8 @@ void forget_program(Oid view) {
 void install_program_cache() {
     CacheRegisterRelcacheCallback([](Datum arg, Oid relid) { relation_changed(arg, relid); }, Datum{0});
     for (int cache_id : {PROCOID, TYPEOID, OPEROID, CONSTROID, AUTHMEMROLEMEM, AUTHOID})
-        CacheRegisterSyscacheCallback(cache_id, [](Datum, int, uint32) { invalidate_all(); }, Datum{0});
+        CacheRegisterSyscacheCallback(
+            cache_id, [](Datum, int, uint32) { invalidate_all(); }, Datum{0});
 }
 
 } // namespace upkeep::maintain

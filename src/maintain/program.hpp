@@ -10,7 +10,7 @@ namespace upkeep::maintain {
 /// A prepared statement of one term, or of a probe of a change, for one size class of the change.
 struct TermPlan {
     algebra::InputSet changed;
-    bool phantoms; // conjuncts that can fail are left out: more than one input changed
+    bool phantoms;            // conjuncts that can fail are left out: more than one input changed
     algebra::InputSet beside; // of a probe: the inputs joined with the change, and itself; of a term: none
     int size_class;
     SPIPlanPtr plan;
@@ -18,8 +18,8 @@ struct TermPlan {
 
 struct BlockProgram {
     const analysis::Block *block;
-    uint32 number; // within the program
-    bool direct; // a single stored input and nothing else: evaluated over its rows, without SQL
+    uint32 number;              // within the program
+    bool direct;                // a single stored input and nothing else: evaluated over its rows, without SQL
     Evaluator *input_evaluator; // direct
     pg::Vector<lower::WideColumn> wide;
     TupleDesc wide_desc;
@@ -50,25 +50,25 @@ struct NodeProgram {
     const analysis::GroupNode *node;
     pg::Vector<BlockProgram> blocks;
     std::span<pg::ColumnOps> flow_ops;
-    std::span<pg::ColumnOps> key_ops;  // with the grouping's own equality
-    std::span<pg::ColumnOps> row_ops;  // of the output columns (keys, aggregates)
-    TupleDesc row_desc;                // of the output columns
+    std::span<pg::ColumnOps> key_ops; // with the grouping's own equality
+    std::span<pg::ColumnOps> row_ops; // of the output columns (keys, aggregates)
+    TupleDesc row_desc;               // of the output columns
     int naggs;
     AggSpec *specs;
     Size *delta_offset; // of each aggregate's delta within a group's memory
     Size delta_size;
-    int *first_state;   // position of each aggregate's first state column; position 0 is the number of rows
-    int *states_of;     // number of its state columns
+    int *first_state; // position of each aggregate's first state column; position 0 is the number of rows
+    int *states_of;   // number of its state columns
     int nstates;
-    bool consolidates;    // some aggregate needs its input consolidated
-    bool reads_again;     // some aggregate is always read again
-    bool ambiguous_keys;  // equal keys can have different images
-    bool in_view;         // the view itself is the state
-    Oid relid;            // the state table, or the view
-    AttrNumber *key_column; // of the target
+    bool consolidates;         // some aggregate needs its input consolidated
+    bool reads_again;          // some aggregate is always read again
+    bool ambiguous_keys;       // equal keys can have different images
+    bool in_view;              // the view itself is the state
+    Oid relid;                 // the state table, or the view
+    AttrNumber *key_column;    // of the target
     AttrNumber *result_column; // of the state table, per aggregate, where SQL reads the node's rows; else nullptr
     StatePlace *state_place;
-    int *visible_count;     // in the view: per aggregate, the state position that counts its non-null values, or -1
+    int *visible_count; // in the view: per aggregate, the state position that counts its non-null values, or -1
     Identity identity;
     pg::Vector<GroupPlan> plans;
 };
@@ -83,9 +83,9 @@ struct OutputProgram {
 
 /// What is prepared for a base table when it has changed for the first time.
 struct TableProgram {
-    std::span<AttrNumber> used;    // columns that the view uses
-    std::span<pg::ColumnOps> ops;  // of these
-    TupleDesc delta_desc;          // of its change as a relation for SQL
+    std::span<AttrNumber> used;   // columns that the view uses
+    std::span<pg::ColumnOps> ops; // of these
+    TupleDesc delta_desc;         // of its change as a relation for SQL
 };
 
 struct Program {
@@ -96,16 +96,16 @@ struct Program {
     pg::Vector<TableProgram> tables; // by table number of the query
     pg::Vector<NodeProgram> nodes;
     OutputProgram output;
-    bool output_in_node;   // the last node keeps its state in the view: no separate output stage
-    bool fixed_path;       // maintenance runs SQL or user-defined functions: needs the fixed search_path
-    bool scoped;           // some step reads touched groups again as a matter of course
-    const char *layout;    // how rows are stored, as text
+    bool output_in_node; // the last node keeps its state in the view: no separate output stage
+    bool fixed_path;     // maintenance runs SQL or user-defined functions: needs the fixed search_path
+    bool scoped;         // some step reads touched groups again as a matter of course
+    const char *layout;  // how rows are stored, as text
     pg::Vector<std::pair<const char *, const char *>> settings;
 };
 
 /// What analysis and layout make of a view's query, before any state exists.
 struct Design {
-    Program *program; // identities and state tables not yet filled in
+    Program *program;                       // identities and state tables not yet filled in
     pg::Vector<const char *> state_columns; // per node, the column list of its state table, nullptr: in the view
     IdentityKind view_kind;
     pg::Vector<AttrNumber> view_key;

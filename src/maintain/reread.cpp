@@ -99,14 +99,15 @@ void distribute(const NodeProgram &node, GroupTable &groups, const pg::Vector<in
         group->read_nulls = pg::create_array<bool>(n);
         std::fill(group->read_nulls, group->read_nulls + n, true);
         for (size_t c = 0; c < calls.size(); c++)
-            take_value(row, desc, nkeys + static_cast<int>(c), &group->read_values[nkeys + calls[c]], &group->read_nulls[nkeys + calls[c]]);
+            take_value(row, desc, nkeys + static_cast<int>(c), &group->read_values[nkeys + calls[c]],
+                       &group->read_nulls[nkeys + calls[c]]);
     }
 }
 
 } // namespace
 
-bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_nulls, std::uint64_t wanted, Datum *values, bool *nulls,
-                Snapshot snapshot) {
+bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_nulls, std::uint64_t wanted,
+                Datum *values, bool *nulls, Snapshot snapshot) {
     const int nkeys = node.node->nkeys();
     const MemoryContext context = CurrentMemoryContext;
     std::uint64_t null_keys = 0;
@@ -132,14 +133,16 @@ bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_
         for (int k = 0; part == kWantKeys && k < nkeys; k++)
             take_value(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, k, &values[k], &nulls[k]);
         for (size_t c = 0; c < calls.size(); c++)
-            take_value(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, static_cast<int>(c), &values[nkeys + calls[c]], &nulls[nkeys + calls[c]]);
+            take_value(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, static_cast<int>(c), &values[nkeys + calls[c]],
+                       &nulls[nkeys + calls[c]]);
         SPI_freetuptable(SPI_tuptable);
     }
     MemoryContextSwitchTo(context);
     return found;
 }
 
-void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Group *> listed, std::uint64_t wanted, Snapshot snapshot) {
+void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Group *> listed, std::uint64_t wanted,
+                 Snapshot snapshot) {
     pg::InContext in(run.memory);
     connect_spi(run);
     const pg::Vector<int> calls = wanted_calls(node, wanted);
@@ -158,7 +161,8 @@ void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Grou
         return;
     const MemoryContext context = CurrentMemoryContext;
     Tuplestorestate *keys = listed.empty() ? nullptr : register_keys(node, {with_keys.data(), with_keys.size()});
-    const char *sql = lower::groups_sql(*node.node, listed.empty() ? lower::Groups::all : lower::Groups::listed, {calls.data(), calls.size()});
+    const char *sql = lower::groups_sql(*node.node, listed.empty() ? lower::Groups::all : lower::Groups::listed,
+                                        {calls.data(), calls.size()});
     SPIPlanPtr plan = prepare(sql, 0, nullptr);
     execute(plan, nullptr, nullptr, snapshot);
     MemoryContextSwitchTo(context);

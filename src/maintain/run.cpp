@@ -73,9 +73,10 @@ void execute(Run &run) {
 
 void warn_stale(Oid view, const char *why) {
     catalog::mark_stale(view, why);
-    ereport(WARNING, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("materialized view %s is stale from now on", pg::qualified_name(view)),
-                      errdetail("Its maintenance stopped because %s.", why),
-                      errhint("Run REFRESH MATERIALIZED VIEW on it.")));
+    ereport(WARNING,
+            (errcode(ERRCODE_DATA_EXCEPTION),
+             errmsg("materialized view %s is stale from now on", pg::qualified_name(view)),
+             errdetail("Its maintenance stopped because %s.", why), errhint("Run REFRESH MATERIALIZED VIEW on it.")));
 }
 
 /// The stored rows are not what the changes say they were. The view is rebuilt at once where no other writer is in the
@@ -86,7 +87,9 @@ void repair(Oid view, const char *why) {
         return;
     }
     rebuild(view);
-    ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("materialized view %s was not what its base tables said and has been rebuilt", pg::qualified_name(view)),
+    ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED),
+                      errmsg("materialized view %s was not what its base tables said and has been rebuilt",
+                             pg::qualified_name(view)),
                       errdetail("Its maintenance stopped because %s.", why)));
 }
 
@@ -115,7 +118,9 @@ void record_run(const Run &run, instr_time start) {
     record_sample(run.program->view, {run.rows_in, run.rows_changed, milliseconds_since(start), 0, run.waited ? 1 : 0});
 }
 
-void record_rebuild(Oid view, instr_time start) { record_sample(view, {0, 0, milliseconds_since(start), 1, 0}); }
+void record_rebuild(Oid view, instr_time start) {
+    record_sample(view, {0, 0, milliseconds_since(start), 1, 0});
+}
 
 /// Locks what the run will use, in an order in which nobody else waits: whoever rebuilds the view (REFRESH, TRUNCATE of
 /// a base table) has finished then, before the run's snapshot, and nobody begins to while state and view differ.
@@ -196,6 +201,8 @@ void run_pending() {
     capture::release_changes();
 }
 
-void reconcile_pending() { run_pending(); }
+void reconcile_pending() {
+    run_pending();
+}
 
 } // namespace upkeep::maintain

@@ -9,23 +9,23 @@ namespace upkeep::maintain {
 /// The change of one base table as this run uses it.
 struct TableDelta {
     Oid relid = InvalidOid;
-    pg::Vector<capture::Batch> batches; // as captured
-    ZSet *consolidated = nullptr;       // by image of the used columns, where old and new rows can cancel
+    pg::Vector<capture::Batch> batches;    // as captured
+    ZSet *consolidated = nullptr;          // by image of the used columns, where old and new rows can cancel
     const TableProgram *program = nullptr; // its `used` are the columns of `consolidated`
-    TupleDesc desc = nullptr;           // of the base table's rows
-    Tuplestorestate *relation = nullptr; // for SQL, with the weight; built on demand
+    TupleDesc desc = nullptr;              // of the base table's rows
+    Tuplestorestate *relation = nullptr;   // for SQL, with the weight; built on demand
     int64 rows = 0;
     bool is_empty() const { return rows == 0; }
 };
 
 struct Run {
     Program *program;
-    MemoryContext memory; // of this run
-    pg::Vector<TableDelta> tables; // by table number of the query
-    pg::Vector<ZSet *> node_deltas; // by node number, nullptr until applied
+    MemoryContext memory;                      // of this run
+    pg::Vector<TableDelta> tables;             // by table number of the query
+    pg::Vector<ZSet *> node_deltas;            // by node number, nullptr until applied
     pg::Vector<Tuplestorestate *> node_stores; // by node number, of the nodes whose deltas SQL knows already; or empty
-    bool spi = false;              // connected, deltas registered
-    bool broken = false;           // a row that should be there is not: the view is stale
+    bool spi = false;                          // connected, deltas registered
+    bool broken = false;                       // a row that should be there is not: the view is stale
     const char *broken_why = nullptr;
     int64 rows_in = 0;
     int64 rows_changed = 0;
@@ -50,7 +50,8 @@ bool flow_changed(const Run &run, const pg::Vector<BlockProgram> &blocks);
 
 /// The kept plan of a term in a run in which `all_changed` inputs have changed, or (`beside` not empty) of the probe of
 /// the one changed input among those, for a change of this size. SPI is connected.
-SPIPlanPtr term_plan(Run &run, BlockProgram &block, algebra::InputSet changed, algebra::InputSet all_changed, algebra::InputSet beside = 0);
+SPIPlanPtr term_plan(Run &run, BlockProgram &block, algebra::InputSet changed, algebra::InputSet all_changed,
+                     algebra::InputSet beside = 0);
 
 /// Takes the lock tags of every join pair of these blocks that this change touches, in order.
 void lock_joins(Run &run, pg::Vector<BlockProgram> &blocks);
@@ -72,8 +73,8 @@ void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Grou
                  Snapshot snapshot = nullptr);
 
 /// The node's row (keys, aggregate results) of a state.
-void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls, const Datum *state, const bool *state_nulls,
-              Datum *row, bool *row_nulls);
+void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls, const Datum *state,
+              const bool *state_nulls, Datum *row, bool *row_nulls);
 
 /// Connects to SPI once per run and makes the deltas known to it.
 void connect_spi(Run &run);

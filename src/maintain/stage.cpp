@@ -30,7 +30,7 @@ struct Stage {
     MemoryContext scratch;
     Datum *old_state, *new_state, *old_row, *new_row;
     bool *old_state_nulls, *new_state_nulls, *old_row_nulls, *new_row_nulls;
-    ZSet *reported; // the node's own delta; nullptr when nothing is above
+    ZSet *reported;               // the node's own delta; nullptr when nothing is above
     pg::Vector<Group *> *put_off; // groups to be read again together; nullptr: each by itself
     std::uint64_t put_off_wanted;
     KeyLocks key_locks = KeyLocks::none;
@@ -38,7 +38,9 @@ struct Stage {
     pg::Vector<Group *> *late = nullptr; // with `moved`: new groups, inserted after them
 };
 
-Datum numeric_zero() { return NumericGetDatum(int64_to_numeric(0)); }
+Datum numeric_zero() {
+    return NumericGetDatum(int64_to_numeric(0));
+}
 
 /// The state of a group whose aggregates are kept as their shown values. Returns the aggregates (bits) whose state does
 /// not follow from what is shown.
@@ -48,7 +50,8 @@ std::uint64_t state_from_view(const NodeProgram &node, TupleTableSlot *slot, Dat
     // Counters first: sums follow from them.
     for (int pass = 0; pass < 2; pass++)
         for (int a = 0; a < node.naggs; a++) {
-            const bool is_count = node.specs[a].kind == AggKind::count_star || node.specs[a].kind == AggKind::count_value;
+            const bool is_count =
+                node.specs[a].kind == AggKind::count_star || node.specs[a].kind == AggKind::count_value;
             if (is_count != (pass == 0))
                 continue;
             const int first = node.first_state[a];
@@ -154,9 +157,10 @@ std::uint64_t choose_keys(Stage &s, Group *group, bool stored, Datum *keys, bool
     return 0;
 }
 
-/// Reads the group again, by itself or (many at once) after all others. False: broken, or put off until then. Only groups
-/// whose rows are locked are put off: the others are inserted, and waited for, in their turn.
-bool reread(Stage &s, Group *group, bool stored, std::uint64_t wanted, const Datum *keys, const bool *key_nulls, Datum *values, bool *nulls) {
+/// Reads the group again, by itself or (many at once) after all others. False: broken, or put off until then. Only
+/// groups whose rows are locked are put off: the others are inserted, and waited for, in their turn.
+bool reread(Stage &s, Group *group, bool stored, std::uint64_t wanted, const Datum *keys, const bool *key_nulls,
+            Datum *values, bool *nulls) {
     const int n = s.node.node->nkeys() + s.node.naggs;
     if (group->read_values != nullptr && (wanted & kWantKeys) == 0) {
         std::copy(group->read_values, group->read_values + n, values);
@@ -168,7 +172,8 @@ bool reread(Stage &s, Group *group, bool stored, std::uint64_t wanted, const Dat
         s.put_off_wanted |= wanted;
         return false;
     }
-    return read_group(s.run, s.node, keys, key_nulls, wanted, values, nulls) || broken(s, "a group that should have rows has none");
+    return read_group(s.run, s.node, keys, key_nulls, wanted, values, nulls) ||
+           broken(s, "a group that should have rows has none");
 }
 
 /// New state and new row of a group that stays or appears. False: broken.
@@ -182,11 +187,13 @@ bool compute_group(Stage &s, Group *group, bool stored, std::uint64_t wanted, Da
         const int first = node.first_state[a];
         if ((wanted >> a) & 1) {
             std::copy(s.old_state + first, s.old_state + first + node.states_of[a], s.new_state + first);
-            std::copy(s.old_state_nulls + first, s.old_state_nulls + first + node.states_of[a], s.new_state_nulls + first);
+            std::copy(s.old_state_nulls + first, s.old_state_nulls + first + node.states_of[a],
+                      s.new_state_nulls + first);
             continue;
         }
-        const Merge merged = merge(node.specs[a], stored ? s.old_state + first : nullptr, stored ? s.old_state_nulls + first : nullptr,
-                                   group->delta(node, a), s.new_state + first, s.new_state_nulls + first);
+        const Merge merged =
+            merge(node.specs[a], stored ? s.old_state + first : nullptr, stored ? s.old_state_nulls + first : nullptr,
+                  group->delta(node, a), s.new_state + first, s.new_state_nulls + first);
         if (merged == Merge::inconsistent)
             return broken(s, "more rows leave a group than it has");
         if (merged == Merge::read_again)
@@ -201,7 +208,8 @@ bool compute_group(Stage &s, Group *group, bool stored, std::uint64_t wanted, Da
         return false;
     for (int a = 0; a < node.naggs; a++)
         if (((wanted >> a) & 1) && is_read_again_kind(node.specs[a].kind))
-            state_from_value(node.specs[a], values[nkeys + a], nulls[nkeys + a], s.new_state + node.first_state[a], s.new_state_nulls + node.first_state[a]);
+            state_from_value(node.specs[a], values[nkeys + a], nulls[nkeys + a], s.new_state + node.first_state[a],
+                             s.new_state_nulls + node.first_state[a]);
     if (wanted & kWantKeys) {
         std::copy(values, values + nkeys, keys);
         std::copy(nulls, nulls + nkeys, key_nulls);
@@ -224,7 +232,9 @@ void report(Stage &s, bool had, bool has) {
         s.reported->add(s.new_row, s.new_row_nulls, 1);
 }
 
-std::uint32_t key_operator(const Stage &s) { return static_cast<std::uint32_t>(s.node.number) + 1; }
+std::uint32_t key_operator(const Stage &s) {
+    return static_cast<std::uint32_t>(s.node.number) + 1;
+}
 
 /// How many keys are new decides how they are locked, and the lock on the set of keys comes before any row's.
 void lock_new_keys(Stage &s, std::span<Group *> groups) {
@@ -293,7 +303,8 @@ bool apply_group(Stage &s, Group *group) {
         if (stored && s.put_off != nullptr)
             group->read_values = nullptr; // read before its row was there
         const std::uint64_t unknown = stored ? load_state(s, s.old_state, s.old_state_nulls) : 0;
-        const GroupFate fate = delta::group_fate(stored, stored ? DatumGetInt64(s.old_state[0]) : 0, group->rows, node.node->scalar);
+        const GroupFate fate =
+            delta::group_fate(stored, stored ? DatumGetInt64(s.old_state[0]) : 0, group->rows, node.node->scalar);
         if (fate == GroupFate::none)
             return true;
         if (fate == GroupFate::broken)
@@ -366,14 +377,15 @@ void allocate(Stage &s) {
 
 } // namespace
 
-void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls, const Datum *state, const bool *state_nulls,
-              Datum *row, bool *row_nulls) {
+void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls, const Datum *state,
+              const bool *state_nulls, Datum *row, bool *row_nulls) {
     const int nkeys = node.node->nkeys();
     std::copy(keys, keys + nkeys, row);
     std::copy(key_nulls, key_nulls + nkeys, row_nulls);
     for (int a = 0; a < node.naggs; a++) {
         row_nulls[nkeys + a] = false;
-        row[nkeys + a] = result(node.specs[a], state + node.first_state[a], state_nulls + node.first_state[a], &row_nulls[nkeys + a]);
+        row[nkeys + a] = result(node.specs[a], state + node.first_state[a], state_nulls + node.first_state[a],
+                                &row_nulls[nkeys + a]);
     }
 }
 

@@ -13,9 +13,8 @@ bool has_identity_columns(const Identity &identity, const IndexInfo *info) {
         return false;
     }
     auto *begin = info->ii_IndexAttrNumbers, *end = begin + info->ii_NumIndexKeyAttrs;
-    return std::all_of(identity.attnos, identity.attnos + identity.nkeys, [&](AttrNumber attno) {
-        return std::find(begin, end, attno) != end;
-    });
+    return std::all_of(identity.attnos, identity.attnos + identity.nkeys,
+                       [&](AttrNumber attno) { return std::find(begin, end, attno) != end; });
 }
 
 // True when an update that keeps the key cannot change what the index holds: the hint for the index that a new entry
@@ -91,7 +90,9 @@ void close_target(Target *target) {
     FreeExecutorState(target->estate); // and the target with it
 }
 
-Relation target_relation(Target *target) { return target->relation; }
+Relation target_relation(Target *target) {
+    return target->relation;
+}
 
 TupleTableSlot *make_target_slot(Target *target) {
     MemoryContext saved = MemoryContextSwitchTo(target->estate->es_query_cxt);
@@ -109,8 +110,12 @@ uint64 identity_hash(Target *target, const Datum *key, const bool *nulls) {
     return pg::row_hash(kind, identity.columns, key, nulls, identity.nkeys);
 }
 
-bool has_other_unique_indexes(Target *target) { return target->other_unique; }
+bool has_other_unique_indexes(Target *target) {
+    return target->other_unique;
+}
 
-int64 rows_written(Target *target) { return target->written; }
+int64 rows_written(Target *target) {
+    return target->written;
+}
 
 } // namespace upkeep::maintain

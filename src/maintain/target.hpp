@@ -6,22 +6,24 @@
 namespace upkeep::maintain {
 
 enum class IdentityKind : uint8 {
-  unique_columns, // unique index NULLS NOT DISTINCT over plain columns (every key column of fixed length), ours or the user's
-  key_hash,       // non-unique btree on upkeep.key_hash(columns); rechecked by the key operators; new keys need lock_key()
-  image_hash,     // bag: non-unique btree on upkeep.image_hash(all columns); rechecked by image; duplicates are physical rows
-  none,           // rows are inserted, or deleted where a scan of the whole relation has found them
-  single_row,     // unique btree on a constant: the one row of an aggregate without GROUP BY
+    unique_columns, // unique index NULLS NOT DISTINCT over plain columns (every key column of fixed length), ours or
+                    // the user's
+    key_hash, // non-unique btree on upkeep.key_hash(columns); rechecked by the key operators; new keys need lock_key()
+    image_hash, // bag: non-unique btree on upkeep.image_hash(all columns); rechecked by image; duplicates are physical
+                // rows
+    none,       // rows are inserted, or deleted where a scan of the whole relation has found them
+    single_row, // unique btree on a constant: the one row of an aggregate without GROUP BY
 };
 
 /// How rows of a target are found. Made by the functions of identity.hpp; lives in the view program's memory context.
 struct Identity {
-  IdentityKind kind;
-  Oid index;              // OID of the index
-  int nkeys;              // key columns (0 for single_row; all columns for image_hash)
-  AttrNumber *attnos;     // of the target, in key order
-  Oid *equality;          // btree equality operators (pg_operator OID), in key order; unused for image_hash
-  Oid *collations;
-  pg::ColumnOps *columns; // in key order: hash and equality, prepared once
+    IdentityKind kind;
+    Oid index;          // OID of the index
+    int nkeys;          // key columns (0 for single_row; all columns for image_hash)
+    AttrNumber *attnos; // of the target, in key order
+    Oid *equality;      // btree equality operators (pg_operator OID), in key order; unused for image_hash
+    Oid *collations;
+    pg::ColumnOps *columns; // in key order: hash and equality, prepared once
 };
 
 /// An open target. Open per maintenance run: index information is never cached. All memory: a child of the current
@@ -36,8 +38,8 @@ Target *open_target(Oid relid, const Identity &identity);
 void close_target(Target *target); // keeps the lock
 
 Relation target_relation(Target *target);
-/// A fresh slot of the relation's own kind, freed with close_target. A row to write may also be built in it as a virtual
-/// one (ExecClearTuple, tts_values, tts_isnull, ExecStoreVirtualTuple).
+/// A fresh slot of the relation's own kind, freed with close_target. A row to write may also be built in it as a
+/// virtual one (ExecClearTuple, tts_values, tts_isnull, ExecStoreVirtualTuple).
 TupleTableSlot *make_target_slot(Target *target);
 
 /// 64-bit hash of a key by the key operators' own hash functions (equal keys, equal hashes; NULL included);
@@ -52,7 +54,8 @@ uint64 identity_hash(Target *target, const Datum *key, const bool *nulls);
 /// updated since, or is absent now while the transaction's snapshot still sees one.
 bool find_and_lock(Target *target, const Datum *key, const bool *nulls, TupleTableSlot *out);
 
-/// Whether a committed row of `key` is there, without locking anything: a hint, true or false only by luck a moment later.
+/// Whether a committed row of `key` is there, without locking anything: a hint, true or false only by luck a moment
+/// later.
 bool is_there(Target *target, const Datum *key, const bool *nulls, TupleTableSlot *scratch);
 
 /// The snapshot of is_there: the same for all calls of one command that no other call on the target comes between.
@@ -79,7 +82,8 @@ void delete_row(Target *target, TupleTableSlot *locked);
 /// or the missing ones are there and not visible to it.
 int64 remove_copies(Target *target, const Datum *values, const bool *nulls, int64 copies);
 
-/// True when the target has a unique or exclusion index other than the identity: then all deletes go before all inserts.
+/// True when the target has a unique or exclusion index other than the identity: then all deletes go before all
+/// inserts.
 bool has_other_unique_indexes(Target *target);
 
 /// Number of rows written (inserted, updated, deleted) through this target so far.

@@ -156,8 +156,8 @@ bool next_row(Target *target, TupleTableSlot *slot) {
 } // namespace
 
 bool next_match(Target *target, const Datum *key, const bool *nulls, TupleTableSlot *slot) {
-    const bool exact = target->identity->kind == IdentityKind::unique_columns ||
-                       target->identity->kind == IdentityKind::single_row;
+    const bool exact =
+        target->identity->kind == IdentityKind::unique_columns || target->identity->kind == IdentityKind::single_row;
     MemoryContext per_row = GetPerTupleMemoryContext(target->estate);
     while (next_row(target, slot)) {
         CHECK_FOR_INTERRUPTS();

@@ -5,7 +5,7 @@
 namespace upkeep::maintain {
 
 class Target {
-public:
+  public:
     const Identity *identity;
     Relation relation;
     EState *estate;      // owns everything else: its query context, its slots

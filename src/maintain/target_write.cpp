@@ -12,7 +12,7 @@ namespace {
 
 // Runs index expressions and index insertion in the per-row context, which the next row resets.
 class PerRow {
-public:
+  public:
     explicit PerRow(Target *target) : target_(target) {
         ResetPerTupleExprContext(target->estate);
         saved_ = MemoryContextSwitchTo(GetPerTupleMemoryContext(target->estate));
@@ -21,7 +21,7 @@ public:
     PerRow(const PerRow &) = delete;
     PerRow &operator=(const PerRow &) = delete;
 
-private:
+  private:
     Target *target_;
     MemoryContext saved_;
 };
@@ -86,9 +86,9 @@ void insert_plainly(Target *target, TupleTableSlot *row) {
     if (result == TM_SelfModified) {
         raise_changed_twice(target);
     }
-    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-                    errmsg_internal("unexpected result %d of writing a locked row of \"%s\"", result,
-                                    RelationGetRelationName(target->relation))));
+    ereport(ERROR,
+            (errcode(ERRCODE_INTERNAL_ERROR), errmsg_internal("unexpected result %d of writing a locked row of \"%s\"",
+                                                              result, RelationGetRelationName(target->relation))));
     pg_unreachable();
 }
 
@@ -120,9 +120,8 @@ void update_row(Target *target, TupleTableSlot *locked, TupleTableSlot *row) {
     TM_FailureData failure;
     LockTupleMode mode;
     pg::TU_UpdateIndexes indexes = pg::TU_None;
-    TM_Result result =
-        pg::update_tuple(target->relation, &locked->tts_tid, row, GetCurrentCommandId(true), target->snapshot,
-                         InvalidSnapshot, true, &failure, &mode, &indexes);
+    TM_Result result = pg::update_tuple(target->relation, &locked->tts_tid, row, GetCurrentCommandId(true),
+                                        target->snapshot, InvalidSnapshot, true, &failure, &mode, &indexes);
     if (result != TM_Ok) {
         raise_unexpected(target, result);
     }

@@ -61,7 +61,8 @@ TermReceiver make_receiver(BlockProgram &block, Evaluator *evaluator, RowSink *s
     return r;
 }
 
-void run_term(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, int64 sign, Evaluator *evaluator, RowSink &sink) {
+void run_term(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, int64 sign, Evaluator *evaluator,
+              RowSink &sink) {
     connect_spi(run);
     SPIPlanPtr plan = term_plan(run, block, changed, all_changed);
     TermReceiver receiver = make_receiver(block, evaluator, &sink, algebra::size(changed), sign);
@@ -135,7 +136,9 @@ void block_delta(Run &run, BlockProgram &block, RowSink &sink) {
     }
     // Phantom pairs cancel only once all terms are added up: nothing that can fail is evaluated before.
     ZSet wide(block.wide_ops, run.memory);
-    delta::join_terms(changed, anti, [&](const delta::Term &term) { run_term(run, block, term.changed, changed, term.sign, nullptr, wide); });
+    delta::join_terms(changed, anti, [&](const delta::Term &term) {
+        run_term(run, block, term.changed, changed, term.sign, nullptr, wide);
+    });
     evaluate_rows(wide, block.wide_desc, *block.wide_all, sink);
 }
 
@@ -156,7 +159,9 @@ void pour(ZSet &from, RowSink &to, int64 sign) {
 } // namespace
 
 /// A plan made for one row must not serve a million: the classes are 1–8, –256, –16384 and more rows.
-static int size_class(int64 rows) { return rows <= 8 ? 0 : rows <= 256 ? 1 : rows <= 16384 ? 2 : 3; }
+static int size_class(int64 rows) {
+    return rows <= 8 ? 0 : rows <= 256 ? 1 : rows <= 16384 ? 2 : 3;
+}
 
 SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, InputSet beside) {
     int64 rows = 0;
@@ -209,7 +214,8 @@ void flow_delta(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::Column
     PopActiveSnapshot();
     pour(latest, own, -1);
     if (!own.is_empty())
-        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not serialize access due to concurrent update"),
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to concurrent update"),
                         errdetail("A row that joins with a changed one was changed by a concurrent transaction."),
                         errhint("The transaction might succeed if retried.")));
     pour(latest, sink, 1);

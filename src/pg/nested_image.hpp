@@ -7,8 +7,8 @@ namespace upkeep::pg {
 /// True if values of the type are rows, or arrays or domains of rows.
 bool holds_rows(Oid type);
 
-/// A field of a row keeps the compression that it had in the table, so that the same value has more than one image. This
-/// builds the one whose fields are all plain. Only for types that hold rows. Current context.
+/// A field of a row keeps the compression that it had in the table, so that the same value has more than one image.
+/// This builds the one whose fields are all plain. Only for types that hold rows. Current context.
 Datum plain_rows(Oid type, Datum value);
 
 } // namespace upkeep::pg

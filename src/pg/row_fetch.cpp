@@ -24,7 +24,9 @@ Size version_size(TupleTableSlot *slot) {
 
 // Whether an update would have to put the new version elsewhere. Looks without a lock, as the server's own test does: a
 // wrong answer costs time only.
-bool is_crowded(Page page, Size version) { return PageIsFull(page) || PageGetHeapFreeSpace(page) < version; }
+bool is_crowded(Page page, Size version) {
+    return PageIsFull(page) || PageGetHeapFreeSpace(page) < version;
+}
 
 bool has_useful_room(Page page, Size version) {
     int rows = 0, unused = MaxHeapTuplesPerPage - static_cast<int>(PageGetMaxOffsetNumber(page));
@@ -36,9 +38,9 @@ bool has_useful_room(Page page, Size version) {
     return std::min(unused, static_cast<int>(PageGetHeapFreeSpace(page) / version)) * kUsefulPart >= rows;
 }
 
-// Makes room on a crowded page. A page that is full of live rows would need a pass for every update of its rows for ever:
-// after a pass that was of little use the next crowded page is left as it is, so that the next version of a row of it
-// goes to another page, and it has more room from then on.
+// Makes room on a crowded page. A page that is full of live rows would need a pass for every update of its rows for
+// ever: after a pass that was of little use the next crowded page is left as it is, so that the next version of a row
+// of it goes to another page, and it has more room from then on.
 void make_room(Relation relation, Buffer buffer, Size version) {
     if (!std::exchange(last_was_useless, false)) {
         heap_page_prune_opt(relation, buffer);

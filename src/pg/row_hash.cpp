@@ -15,7 +15,8 @@ namespace {
 
 static_assert(FUNC_MAX_ARGS == 100, "the chain of calls in row_hash(), and so every stored hash, depends on it");
 
-constexpr int kHashExtendedProc = 2; // HASHEXTENDED_PROC; access/hash.h needs the macros that the umbrella header takes away
+constexpr int kHashExtendedProc =
+    2; // HASHEXTENDED_PROC; access/hash.h needs the macros that the umbrella header takes away
 constexpr uint64 kNullHash = UINT64CONST(0x6e756c6c5f6b6579);
 constexpr uint64 kConstantHash = UINT64CONST(0x636f6e7374616e74); // of types that can be compared and not hashed
 
@@ -166,7 +167,9 @@ bool key_equal(const ColumnOps &c, Datum a, bool anull, Datum b, bool bnull) {
     return DatumGetBool(FunctionCall2Coll(c.equal, c.collation, a, b));
 }
 
-uint64 combine_hash(uint64 seed, uint64 h) { return mix(seed * UINT64CONST(0x9e3779b97f4a7c15) + h); }
+uint64 combine_hash(uint64 seed, uint64 h) {
+    return mix(seed * UINT64CONST(0x9e3779b97f4a7c15) + h);
+}
 
 uint64 row_hash(HashKind kind, const ColumnOps *columns, const Datum *values, const bool *nulls, int n) {
     uint64 result = 0;
@@ -174,10 +177,10 @@ uint64 row_hash(HashKind kind, const ColumnOps *columns, const Datum *values, co
     for (int i = 0; i < n; i++) {
         if (arguments == kMaxHashArguments) {
             // The bigint so far is the first argument of the next call.
-            uint64 link = kind == HashKind::image
-                              ? mix(result)
-                              : DatumGetUInt64(DirectFunctionCall2(hashint8extended, UInt64GetDatum(result),
-                                                                   UInt64GetDatum(0)));
+            uint64 link =
+                kind == HashKind::image
+                    ? mix(result)
+                    : DatumGetUInt64(DirectFunctionCall2(hashint8extended, UInt64GetDatum(result), UInt64GetDatum(0)));
             result = combine_hash(0, link);
             arguments = 1;
         }

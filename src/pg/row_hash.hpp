@@ -4,20 +4,23 @@
 
 namespace upkeep::pg {
 
-/// What it takes to hash and compare one column. Trivially copyable; FmgrInfo memory: the context current at prepare time.
+/// What it takes to hash and compare one column. Trivially copyable; FmgrInfo memory: the context current at prepare
+/// time.
 struct ColumnOps {
-  Oid type;
-  int16 len; bool byval; char align;
-  Oid collation;
-  FmgrInfo *hash;     // extended (64-bit) hash function of the equality operator's hash family; nullptr: none exists
-  FmgrInfo *equal;    // equality function; nullptr: none exists (json, point, xml)
-  bool image_equality; // equality is image equality (btree support function 4 says so)
-  bool holds_rows;     // rows, or arrays of rows: compared by the image that they have with plain fields
+    Oid type;
+    int16 len;
+    bool byval;
+    char align;
+    Oid collation;
+    FmgrInfo *hash;      // extended (64-bit) hash function of the equality operator's hash family; nullptr: none exists
+    FmgrInfo *equal;     // equality function; nullptr: none exists (json, point, xml)
+    bool image_equality; // equality is image equality (btree support function 4 says so)
+    bool holds_rows;     // rows, or arrays of rows: compared by the image that they have with plain fields
 };
 
 /// `equality`: the operator to use (a btree equality), or InvalidOid for the type's default one. With a cross-type join
-/// operator (int4 = int8) the hash is that of the column's own side: equal values of either type hash alike; `equal` takes
-/// the operator's two types and `image_equality` means nothing then.
+/// operator (int4 = int8) the hash is that of the column's own side: equal values of either type hash alike; `equal`
+/// takes the operator's two types and `image_equality` means nothing then.
 ColumnOps prepare_column_ops(Oid type, Oid collation, Oid equality);
 
 /// Hash of the bits of a detoasted value, and equality of images (datum_image_eq).

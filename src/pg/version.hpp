@@ -43,7 +43,9 @@ inline bool walk_query(Query *query, TreeWalker walker, void *context, int flags
     return query_tree_walker(query, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(walker)), context, flags);
 }
 #else
-inline bool walk_tree(Node *node, TreeWalker walker, void *context) { return expression_tree_walker(node, walker, context); }
+inline bool walk_tree(Node *node, TreeWalker walker, void *context) {
+    return expression_tree_walker(node, walker, context);
+}
 inline Node *mutate_tree(Node *node, TreeMutator mutator, void *context) {
     return expression_tree_mutator(node, mutator, context);
 }
@@ -65,8 +67,8 @@ inline TM_Result update_tuple(Relation rel, ItemPointer otid, TupleTableSlot *sl
     return result;
 }
 
-inline List *insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot, EState *estate, bool update, bool no_dup_err,
-                                 bool *conflict, List *arbiters, bool) {
+inline List *insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot, EState *estate, bool update,
+                                 bool no_dup_err, bool *conflict, List *arbiters, bool) {
     return ExecInsertIndexTuples(info, slot, estate, update, no_dup_err, conflict, arbiters);
 }
 #else
@@ -81,8 +83,8 @@ inline TM_Result update_tuple(Relation rel, ItemPointer otid, TupleTableSlot *sl
     return table_tuple_update(rel, otid, slot, cid, snapshot, crosscheck, wait, tmfd, lockmode, update_indexes);
 }
 
-inline List *insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot, EState *estate, bool update, bool no_dup_err,
-                                 bool *conflict, List *arbiters, bool only_summarizing) {
+inline List *insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot, EState *estate, bool update,
+                                 bool no_dup_err, bool *conflict, List *arbiters, bool only_summarizing) {
     return ExecInsertIndexTuples(info, slot, estate, update, no_dup_err, conflict, arbiters, only_summarizing);
 }
 #endif
