@@ -124,6 +124,35 @@ TupleTableSlot *DeltaReader::slot() {
     return slot_ != nullptr ? slot_ : batch_->slot();
 }
 
+namespace {
+
+/// Small changes are consolidated in any case: one that changes nothing then ends here.
+constexpr int64 kConsolidateAlways = 64;
+
+/// Whether old and new rows that cancel must be taken out first: for SQL, and before anything that can fail. What is
+/// folded into groups or collected as view rows row by row cancels there.
+bool must_consolidate(const Program &program, int table) {
+    auto needs = [&](const pg::Vector<BlockProgram> &blocks) {
+        for (const BlockProgram &b : blocks)
+            for (const algebra::Input &input : b.block->inputs) {
+                if (input.kind != algebra::InputKind::table || input.source != table)
+                    continue;
+                if (!b.direct || !b.block->outputs_infallible)
+                    return true;
+                for (const algebra::Qual &qual : b.block->qual_shapes)
+                    if (!qual.infallible)
+                        return true;
+            }
+        return false;
+    };
+    for (const NodeProgram &node : program.nodes)
+        if (needs(node.blocks))
+            return true;
+    return needs(program.output.blocks);
+}
+
+} // namespace
+
 bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes) {
     pg::InContext in(run.memory);
     const auto &tables = run.program->query->tables;
@@ -148,7 +177,8 @@ bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes) {
         delta.desc = delta.batches[0].desc;
         delta.program = require_table(*run.program, t, delta.desc);
         run.rows_in += delta.rows;
-        if (in_sign && out_sign)
+        if (in_sign && out_sign &&
+            (delta.rows <= kConsolidateAlways || must_consolidate(*run.program, static_cast<int>(t))))
             consolidate(run, static_cast<int>(t), delta);
         any |= delta.rows > 0;
     }
