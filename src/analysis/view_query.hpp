@@ -60,8 +60,17 @@ struct AggCall {
     int constant_scale;   // display scale of a bare numeric(p,s) column, else -1
 };
 
+/// What a node makes of its input flow.
+enum class NodeKind : std::uint8_t {
+    group,     // γ, δ: a row for each key; its state is folded
+    partition, // a query over the flow, key by key: windows, DISTINCT ON, LIMIT; its rows are stored and compared
+    derived,   // the flow itself: it has a consolidated delta, and no state
+    fixpoint,  // the least fixpoint of the flow, which reads the node itself
+};
+
 /// γ: input flow columns are the keys first, then arguments and filters. Output columns: keys, then aggregates.
 struct GroupNode {
+    NodeKind kind = NodeKind::group;
     Flow input;
     bool scalar = false; // an aggregate without GROUP BY: one row always
     pg::Vector<KeyColumn> keys;

@@ -36,23 +36,37 @@ void read_flow(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::ColumnO
         PopActiveSnapshot();
 }
 
+/// γ: the flow's change is folded group by group, and merged into the stored states.
+bool run_group_stage(Run &run, NodeProgram &node) {
+    GroupTable groups(node, run.memory);
+    if (node.consolidates) {
+        ZSet rows(node.flow_ops, run.memory);
+        read_flow(run, node.blocks, node.flow_ops, rows);
+        for (const ZSet::Row *row : rows.rows())
+            if (row->weight != 0)
+                groups.add(row->values, row->nulls, row->weight);
+    } else {
+        read_flow(run, node.blocks, node.flow_ops, groups);
+    }
+    return apply_groups(run, node, groups);
+}
+
+bool run_stage(Run &run, NodeProgram &node) {
+    switch (node.node->kind) {
+    case analysis::NodeKind::group:
+        return run_group_stage(run, node);
+    default:
+        elog(ERROR, "node %d has no stage", node.number);
+    }
+}
+
 /// The stages in topological order: each node's state, then the view.
 bool run_stages(Run &run) {
     Program &program = *run.program;
     for (NodeProgram &node : program.nodes) {
         if (!flow_changed(run, node.blocks))
             continue;
-        GroupTable groups(node, run.memory);
-        if (node.consolidates) {
-            ZSet rows(node.flow_ops, run.memory);
-            read_flow(run, node.blocks, node.flow_ops, rows);
-            for (const ZSet::Row *row : rows.rows())
-                if (row->weight != 0)
-                    groups.add(row->values, row->nulls, row->weight);
-        } else {
-            read_flow(run, node.blocks, node.flow_ops, groups);
-        }
-        if (!apply_groups(run, node, groups))
+        if (!run_stage(run, node))
             return false;
         CommandCounterIncrement();
     }
