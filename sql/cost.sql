@@ -111,6 +111,10 @@ SELECT costs('SELECT f.id FROM f JOIN (SELECT s, count(*) AS c FROM f GROUP BY s
 SELECT costs('SELECT k FROM f WHERE v > 80 EXCEPT SELECT k FROM e WHERE z > 6');
 SELECT costs('SELECT k, n, count(*) AS c FROM f WHERE v > 80 GROUP BY GROUPING SETS ((k, n), (k), ())');
 SELECT costs('SELECT d.k, (SELECT sum(v) FROM f WHERE f.k = d.k) AS s FROM d');
+SELECT costs('SELECT k FROM f WHERE v > 80 EXCEPT ALL SELECT k FROM e WHERE z > 6');
+SELECT costs('SELECT k FROM f INTERSECT ALL SELECT k FROM d');
+SELECT costs('SELECT id, unnest(tags) AS tag, generate_series(1, v % 3) AS n FROM f WHERE v > 90');
+SELECT costs('SELECT unnest(tags) AS tag, count(*) AS c FROM f WHERE v > 90 GROUP BY 1');
 -- The oracle sees a plan without its index.
 DROP INDEX f_n_idx;
 SELECT costs('SELECT n, min(v) AS lo, count(*) AS c FROM f GROUP BY n') <> 'few' AS dear;

@@ -12,6 +12,8 @@ CREATE VIEW wrong AS
 
 CREATE TABLE t (id int, tags text[], doc jsonb, lo int, hi int);
 INSERT INTO t VALUES (1, '{a,b,a}', '[{"k": 1}, {"k": null}]', 1, 3), (2, '{}', '[]', 2, 1), (3, NULL, NULL, NULL, 4);
+CREATE TABLE docs (id int, body xml, list jsonb);
+INSERT INTO docs VALUES (1, '<r><i n="1">x</i><i n="2"/></r>', '[{"a": 1, "b": "x"}, {"a": null}]'), (2, '<r/>', '[]'), (3, NULL, NULL);
 CREATE TABLE n (tag text, weight int);
 INSERT INTO n VALUES ('a', 1), ('b', 2), ('a', 3);
 CREATE FUNCTION steps(lo int, hi int) RETURNS SETOF int LANGUAGE sql IMMUTABLE AS 'SELECT generate_series($1, $2, 2)';
@@ -29,6 +31,11 @@ CREATE MATERIALIZED VIEW scalar_function AS SELECT id, u FROM t, upper(tags[1]) 
 CREATE MATERIALIZED VIEW weights AS SELECT t.id, tag, n.weight FROM t, unnest(tags) tag JOIN n USING (tag);
 CREATE MATERIALIZED VIEW tag_count AS SELECT tag, count(*) AS n, sum(id) AS s, min(id) AS first FROM t, unnest(tags) tag GROUP BY tag;
 CREATE MATERIALIZED VIEW days AS SELECT id, d::date AS day FROM t, generate_series(date '2024-01-01' + lo, date '2024-01-01' + hi, interval '1 day') d;
+CREATE MATERIALIZED VIEW xml_rows AS SELECT d.id, x.* FROM docs d, XMLTABLE('/r/i' PASSING d.body COLUMNS place FOR ORDINALITY, n int PATH '@n', word text PATH 'text()' DEFAULT 'none ' || d.id) x;
+CREATE MATERIALIZED VIEW xml_left AS SELECT d.id, x.n FROM docs d LEFT JOIN XMLTABLE('/r/i' PASSING xml '<r><i>1</i><i>7</i></r>' COLUMNS n int PATH '.') x ON x.n = d.id;
+CREATE MATERIALIZED VIEW records AS SELECT d.id, r.a, r.b FROM docs d, jsonb_to_recordset(d.list) AS r (a int, b text);
+CREATE MATERIALIZED VIEW populated AS SELECT d.id, r.* FROM docs d, jsonb_populate_recordset(NULL::sources.n, d.list) r;
+CREATE MATERIALIZED VIEW paths AS SELECT d.id, p FROM docs d, jsonb_path_query(d.list, '$[*].a') p;
 SELECT upkeep.register(oid::regclass) FROM pg_class WHERE relnamespace = 'sources'::regnamespace AND relkind = 'm' ORDER BY relname COLLATE "C";
 CREATE TEMP TABLE built AS SELECT view, last_maintenance FROM upkeep.views;
 TABLE wrong;
@@ -51,6 +58,11 @@ INSERT INTO n VALUES ('b', NULL), (NULL, 5);
 TABLE wrong;
 SELECT * FROM weights ORDER BY 1, 2, 3;
 SELECT * FROM own_function ORDER BY 1, 2;
+UPDATE docs SET body = '<r><i n="5">z</i></r>', list = list || '{"a": 7, "tag": "t"}' WHERE id = 1;
+INSERT INTO docs SELECT id, body, list FROM docs;
+TABLE wrong;
+SELECT * FROM xml_rows ORDER BY 1, 2;
+SELECT * FROM records ORDER BY 1, 2, 3;
 WITH x AS (DELETE FROM t WHERE id = 4) UPDATE n SET tag = 'b';
 TABLE wrong;
 UPDATE t SET lo = NULL, tags = '{}';

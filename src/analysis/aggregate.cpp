@@ -102,8 +102,6 @@ bool Analyser::functional_key(Node *column, KeyColumn *key) {
 }
 
 bool Analyser::aggregate(Query *q, Arms *arms) {
-    List *targets =
-        castNode(List, flatten_join_alias_vars(q, reinterpret_cast<Node *>(visible_targets(q->targetList))));
     Node *having = q->havingQual != nullptr ? flatten_join_alias_vars(q, q->havingQual) : nullptr;
     List *all = NIL;
     ListCell *lc;
@@ -117,13 +115,15 @@ bool Analyser::aggregate(Query *q, Arms *arms) {
     const Arms input = *arms;
     arms->clear();
     foreach (lc, sets)
-        if (!group_by(q, targets, having, static_cast<List *>(lfirst(lc)), input, arms))
+        if (!group_by(q, having, static_cast<List *>(lfirst(lc)), input, arms))
             return false;
     return true;
 }
 
 /// One grouping set: a node over the input, and an arm above it.
-bool Analyser::group_by(Query *q, List *targets, Node *having, const List *set, Arms input, Arms *result) {
+bool Analyser::group_by(Query *q, Node *having, const List *set, Arms input, Arms *result) {
+    int visible;
+    List *targets = targets_of(q, &visible);
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
     Parts parts;
     parts.set = set;
@@ -154,10 +154,15 @@ bool Analyser::group_by(Query *q, List *targets, Node *having, const List *set, 
     foreach (lc, parts.calls)
         if (!add_call(lfirst_node(Aggref, lc), node, &columns))
             return false;
+    const int ncolumns = list_length(columns);
+    foreach (lc, parts.absent) // those that make rows do so in every grouping set
+        if (expression_returns_set(static_cast<Node *>(lfirst(lc))))
+            columns = lappend(columns, lfirst(lc));
     for (Arm &arm : input) {
         arm.outputs = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(columns), arm));
         if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
             return false;
+        expand_sets(&arm, ncolumns);
     }
     if (!add_node(node, input))
         return false;
@@ -168,6 +173,7 @@ bool Analyser::group_by(Query *q, List *targets, Node *having, const List *set, 
         above.quals = conjuncts(replace_parts(having, &parts));
     if (!check_tree(reinterpret_cast<Node *>(above.outputs)) || !check_tree(reinterpret_cast<Node *>(above.quals)))
         return false;
+    expand_sets(&above, visible);
     result->push_back(above);
     return true;
 }

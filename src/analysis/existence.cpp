@@ -6,6 +6,7 @@
 // The node counts the rows of each key, so that only the appearance and the disappearance of a key reach the outer
 // side.
 #include "analysis/flatten.hpp"
+#include "analysis/row_source.hpp"
 
 extern "C" {
 #include "parser/parse_relation.h"
@@ -114,13 +115,7 @@ Arm inner_arm(const Arm &outer, const Arm &combined, const Correlation &correlat
     Arm arm;
     for (size_t i = outer.inputs.size(); i < combined.inputs.size(); i++) {
         arm.inputs.push_back(combined.inputs[i]);
-        RangeTblEntry *rte = combined.rtes[i];
-        if (rte != nullptr && rte->rtekind != RTE_RELATION) {
-            rte = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
-            rte->functions = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(rte->functions), -n));
-            rte->values_lists = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(rte->values_lists), -n));
-        }
-        arm.rtes.push_back(rte);
+        arm.rtes.push_back(map_row_expressions(combined.rtes[i], [&](Node *node) { return shift_inputs(node, -n); }));
     }
     arm.quals = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(correlation.inner_only), -n));
     arm.outputs = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(correlation.inner_sides), -n));
@@ -160,12 +155,8 @@ SubLink *existence_test(Node *conjunct, bool *negated) {
 bool Analyser::correlate(const Arm &outer, const Arm &combined, Correlation *correlation) {
     const InputSet outside = first_inputs(outer.inputs.size());
     for (size_t i = outer.inputs.size(); i < combined.inputs.size(); i++) {
-        const RangeTblEntry *rte = combined.rtes[i];
-        if (rte == nullptr || rte->rtekind == RTE_RELATION)
-            continue;
-        const Read functions = inputs_read(reinterpret_cast<Node *>(rte->functions)),
-                   values = inputs_read(reinterpret_cast<Node *>(rte->values_lists));
-        if (((functions.set | values.set) & outside) != 0 || functions.unresolved || values.unresolved)
+        const Read read = inputs_read(row_expressions(combined.rtes[i]));
+        if ((read.set & outside) != 0 || read.unresolved)
             return not_yet("a correlated function on the inner side of an outer join or in a subquery");
     }
     for (int i = list_length(outer.quals); i < list_length(combined.quals); i++) {

@@ -43,8 +43,10 @@ constexpr std::string_view kSettingsOnly[] = {
     "extract",
     "format",
     "generate_series",
+    "interval_in",
     "interval_out",
     "json_agg",
+    "json_in",
     "json_object_agg",
     "jsonb_agg",
     "jsonb_object_agg",
@@ -53,6 +55,14 @@ constexpr std::string_view kSettingsOnly[] = {
     "json_object",
     "jsonb_build_array",
     "jsonb_build_object",
+    "json_populate_record",
+    "json_populate_recordset",
+    "json_to_record",
+    "json_to_recordset",
+    "jsonb_populate_record",
+    "jsonb_populate_recordset",
+    "jsonb_to_record",
+    "jsonb_to_recordset",
     "make_timestamptz",
     "money",
     "overlaps",
@@ -115,6 +125,7 @@ constexpr std::string_view kSettingsOnly[] = {
     "date_bin",
     "numeric",
     "cash_numeric",
+    "xml_in",
     "int4_cash",
     "int8_cash",
     "numeric_cash",
@@ -138,6 +149,23 @@ bool is_time_zone_only(std::string_view name) {
         if (name == exact)
             return true;
     return name.starts_with("timestamptz_") || name.find("_timestamptz") != std::string_view::npos;
+}
+
+/// Those that call the input functions of the types of their result's columns.
+bool reads_text(Oid function) {
+    switch (function) {
+    case F_JSON_POPULATE_RECORD:
+    case F_JSON_POPULATE_RECORDSET:
+    case F_JSON_TO_RECORD:
+    case F_JSON_TO_RECORDSET:
+    case F_JSONB_POPULATE_RECORD:
+    case F_JSONB_POPULATE_RECORDSET:
+    case F_JSONB_TO_RECORD:
+    case F_JSONB_TO_RECORDSET:
+        return true;
+    default:
+        return false;
+    }
 }
 
 struct Walk {
@@ -188,6 +216,39 @@ bool is_refused_function(Oid function, void *context) {
     return false;
 }
 
+/// Values of the type are read from text: the text 'today' is another date tomorrow.
+bool is_refused_input(Oid type, Walk *walk) {
+    check_stack_depth();
+    type = getBaseType(type);
+    if (OidIsValid(get_element_type(type)))
+        return is_refused_input(get_element_type(type), walk);
+    if (get_typtype(type) == TYPTYPE_COMPOSITE) {
+        bool refused = false;
+        TupleDesc desc = lookup_rowtype_tupdesc(type, -1);
+        for (int i = 0; i < desc->natts && !refused; i++)
+            refused = !TupleDescAttr(desc, i)->attisdropped && is_refused_input(TupleDescAttr(desc, i)->atttypid, walk);
+        ReleaseTupleDesc(desc);
+        return refused;
+    }
+    if (type_is_enum(type)) {
+        add_fact(walk->view, TypeRelationId, type, "enum");
+        return false;
+    }
+    if (get_typtype(type) == TYPTYPE_PSEUDO)
+        return false;
+    Oid input, parameter;
+    getTypeInputInfo(type, &input, &parameter);
+    return is_refused_function(input, walk);
+}
+
+bool are_refused_inputs(const List *types, Walk *walk) {
+    ListCell *lc;
+    foreach (lc, types)
+        if (is_refused_input(lfirst_oid(lc), walk))
+            return true;
+    return false;
+}
+
 bool walk_expression(Node *node, void *context) {
     auto *walk = static_cast<Walk *>(context);
     if (node == nullptr)
@@ -224,6 +285,11 @@ bool walk_expression(Node *node, void *context) {
         return true;
     }
     if (check_functions_in_node(node, is_refused_function, walk))
+        return true;
+    if ((IsA(node, FuncExpr) && reads_text(castNode(FuncExpr, node)->funcid) &&
+         is_refused_input(exprType(node), walk)) ||
+        (IsA(node, RangeTblFunction) && are_refused_inputs(castNode(RangeTblFunction, node)->funccoltypes, walk)) ||
+        (IsA(node, TableFunc) && are_refused_inputs(castNode(TableFunc, node)->coltypes, walk)))
         return true;
     if (IsA(node, Var) || IsA(node, Const) || IsA(node, FuncExpr)) {
         const Oid type = exprType(node);

@@ -1,5 +1,7 @@
 #include "analysis/flatten.hpp"
 
+#include "analysis/row_source.hpp"
+
 namespace upkeep::analysis {
 
 bool Analyser::refuse(const char *code, const char *what, const char *why, const char *hint) {
@@ -20,8 +22,6 @@ bool Analyser::check_features(const Query *q) {
         return not_yet("WITH RECURSIVE");
     if (q->hasWindowFuncs)
         return not_yet("a window function");
-    if (q->hasTargetSRFs)
-        return not_yet("a set-returning function in the select list");
     if (q->limitCount != nullptr || q->limitOffset != nullptr)
         return not_yet("LIMIT or OFFSET");
     if (q->hasDistinctOn)
@@ -56,12 +56,13 @@ bool Analyser::query(Query *q, List *ctes, Arms *out) {
         if (!aggregate(q, out))
             return false;
     } else {
-        List *targets = visible_targets(q->targetList);
-        targets = castNode(List, flatten_join_alias_vars(q, reinterpret_cast<Node *>(targets)));
+        int visible;
+        List *targets = targets_of(q, &visible);
         for (Arm &arm : *out) {
             arm.outputs = castNode(List, resolve(reinterpret_cast<Node *>(targets), arm));
             if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
                 return false;
+            expand_sets(&arm, visible);
         }
     }
     return q->distinctClause == NIL || distinct(q->targetList, q->distinctClause, out);
@@ -154,20 +155,15 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
     if (stored > 12)
         return refuse("too-many-tables", "more than 12 base tables in one join", "The plan would have too many terms.",
                       "Split the query into several materialized views.");
-    if (is_outer_reference(reinterpret_cast<Node *>(arm.outputs), nullptr) ||
-        is_outer_reference(reinterpret_cast<Node *>(arm.quals), nullptr))
+    bool outer = is_outer_reference(reinterpret_cast<Node *>(arm.outputs), nullptr) ||
+                 is_outer_reference(reinterpret_cast<Node *>(arm.quals), nullptr);
+    for (const RangeTblEntry *rte : arm.rtes)
+        outer |= is_outer_reference(row_expressions(rte), nullptr);
+    if (outer)
         return not_yet("a correlated LATERAL subquery with aggregates or DISTINCT");
     block->inputs = arm.inputs;
-    for (RangeTblEntry *rte : arm.rtes) {
-        RangeTblEntry *copy = rte;
-        if (rte != nullptr && rte->rtekind != RTE_RELATION) {
-            copy = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
-            copy->functions = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(copy->functions), nullptr));
-            copy->values_lists =
-                reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(copy->values_lists), nullptr));
-        }
-        block->rtes.push_back(copy);
-    }
+    for (RangeTblEntry *rte : arm.rtes)
+        block->rtes.push_back(map_row_expressions(rte, [](Node *node) { return renumber(node, nullptr); }));
     block->quals = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(arm.quals), nullptr));
     block->outputs = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(arm.outputs), nullptr));
     ListCell *lc;
@@ -195,8 +191,7 @@ bool Analyser::check_row_sources(const Block &block) {
             from = algebra::only(static_cast<int>(i));
         } else {
             InputsRead read;
-            read_inputs(reinterpret_cast<Node *>(block.rtes[i]->functions), &read);
-            read_inputs(reinterpret_cast<Node *>(block.rtes[i]->values_lists), &read);
+            read_inputs(row_expressions(block.rtes[i]), &read);
             for (size_t j = 0; j < i; j++)
                 if (algebra::has(read.set, static_cast<int>(j)))
                     from |= tables[j];
@@ -254,10 +249,7 @@ void note_used_columns(ViewQuery *view, const Flow &flow) {
         note_columns(reinterpret_cast<Node *>(block->quals), &noted);
         note_columns(reinterpret_cast<Node *>(block->outputs), &noted);
         for (RangeTblEntry *rte : block->rtes)
-            if (rte != nullptr && rte->rtekind != RTE_RELATION) {
-                note_columns(reinterpret_cast<Node *>(rte->functions), &noted);
-                note_columns(reinterpret_cast<Node *>(rte->values_lists), &noted);
-            }
+            note_columns(row_expressions(rte), &noted);
     }
 }
 

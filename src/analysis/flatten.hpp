@@ -103,8 +103,10 @@ class Analyser {
     Node *resolve(Node *expression, const Arm &arm);
 
     bool aggregate(Query *q, Arms *arms);
-    bool group_by(Query *q, List *targets, Node *having, const List *set, Arms input, Arms *result);
+    bool group_by(Query *q, Node *having, const List *set, Arms input, Arms *result);
     bool add_call(Aggref *aggref, GroupNode *node, List **columns);
+    void expand_sets(Arm *arm, int visible);
+    static List *targets_of(Query *q, int *visible);
     bool distinct(List *targets, List *clauses, Arms *arms);
     bool add_node(GroupNode *node, const Arms &arms);
     bool functional_key(Node *column, KeyColumn *key);

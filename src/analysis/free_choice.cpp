@@ -39,8 +39,9 @@ bool is_min_or_max(Oid aggregate) {
 // Forms in which the rows that a group is made of are not simply the rows of FROM and WHERE.
 bool has_plain_groups(const Query *query) {
     return query->groupingSets == NIL && query->setOperations == nullptr && !query->hasWindowFuncs &&
-           !query->hasTargetSRFs && !query->hasDistinctOn && query->limitCount == nullptr &&
-           query->limitOffset == nullptr && !(query->groupClause != NIL && query->distinctClause != NIL) &&
+           !(query->hasTargetSRFs && (query->groupClause != NIL || query->hasAggs)) && !query->hasDistinctOn &&
+           query->limitCount == nullptr && query->limitOffset == nullptr &&
+           !(query->groupClause != NIL && query->distinctClause != NIL) &&
            !(query->hasAggs && query->distinctClause != NIL) &&
            !contain_volatile_functions(reinterpret_cast<Node *>(query->targetList));
 }
@@ -55,18 +56,15 @@ bool is_grouped_by(const Query *query, const TargetEntry *entry) {
     return false;
 }
 
-bool is_union(Node *node, bool top) {
-    if (!IsA(node, SetOperationStmt)) {
-        return true;
-    }
-    const auto *operation = castNode(SetOperationStmt, node);
-    return operation->op == SETOP_UNION && (!top || !operation->all) && is_union(operation->larg, false) &&
-           is_union(operation->rarg, false);
+// UNION, INTERSECT and EXCEPT show equal rows in one form, the last two also with ALL.
+bool compares_rows(const SetOperationStmt *operation) {
+    return operation->op != SETOP_UNION || !operation->all;
 }
 
 void keep_duplicates(Node *node) {
     if (IsA(node, SetOperationStmt)) {
         auto *operation = castNode(SetOperationStmt, node);
+        operation->op = SETOP_UNION;
         operation->all = true;
         operation->groupClauses = NIL;
         keep_duplicates(operation->larg);
@@ -292,7 +290,8 @@ const FreeChoices *find_free_choices(const Query *query) {
     std::fill_n(choices->columns, choices->ncolumns, Column());
 
     if (query->setOperations != nullptr) {
-        if (is_union(query->setOperations, true) && query->limitCount == nullptr && query->limitOffset == nullptr) {
+        if (compares_rows(castNode(SetOperationStmt, query->setOperations)) && query->limitCount == nullptr &&
+            query->limitOffset == nullptr) {
             analysis.find_union_columns();
         }
     } else if (query->hasAggs || query->groupClause != NIL) {

@@ -1,5 +1,6 @@
 // FROM and WHERE: base tables, views, subqueries, CTEs, functions, VALUES and inner joins, flattened into arms.
 #include "analysis/flatten.hpp"
+#include "analysis/row_source.hpp"
 #include "catalog/registration.hpp"
 #include "pg/names.hpp"
 
@@ -140,7 +141,7 @@ bool Analyser::range_table_entry(Query *q, int index, List *ctes, Arms *arms) {
     case RTE_VALUES:
         return add_rows(rte, index, algebra::InputKind::values, arms);
     case RTE_TABLEFUNC:
-        return not_yet("XMLTABLE or JSON_TABLE");
+        return add_rows(rte, index, algebra::InputKind::function, arms);
     default:
         return not_yet("this kind of FROM item");
     }
@@ -250,14 +251,9 @@ Arm Analyser::merge(const Arm &arm, const Arm &part) {
     for (const algebra::Input &input : part.inputs)
         next.inputs.push_back(input);
     for (RangeTblEntry *rte : part.rtes) {
-        RangeTblEntry *copy = rte;
-        if (rte != nullptr && rte->rtekind != RTE_RELATION) {
-            copy = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
-            copy->functions = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(copy->functions)));
-            copy->values_lists = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(copy->values_lists)));
-            copy->lateral = true;
-        }
-        next.rtes.push_back(copy);
+        next.rtes.push_back(map_row_expressions(rte, take));
+        if (next.rtes.back() != rte)
+            next.rtes.back()->lateral = true;
     }
     next.quals =
         list_concat(list_copy(arm.quals), reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.quals))));
@@ -284,16 +280,10 @@ bool Analyser::add_cte(Query *, RangeTblEntry *rte, int index, List *ctes, Arms 
 
 bool Analyser::add_rows(RangeTblEntry *rte, int index, algebra::InputKind kind, Arms *arms) {
     for (Arm &arm : *arms) {
-        auto *copy = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
-        copy->functions = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(copy->functions), arm));
-        copy->values_lists = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(copy->values_lists), arm));
-        ListCell *lc;
-        foreach (lc, copy->functions)
-            if (!check_tree(lfirst_node(RangeTblFunction, lc)->funcexpr))
-                return false;
-        if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(copy->values_lists)))
+        RangeTblEntry *copy = map_row_expressions(rte, [&](Node *node) { return resolve(node, arm); });
+        if (refusal != nullptr || !check_tree(row_expressions(copy)))
             return false;
-        copy->lateral = copy->rtekind == RTE_FUNCTION || copy->lateral;
+        copy->lateral = copy->rtekind != RTE_VALUES || copy->lateral;
         arm.bindings[index - 1].input = static_cast<int>(arm.inputs.size());
         arm.inputs.push_back({kind, -1});
         arm.rtes.push_back(copy);

@@ -1,5 +1,6 @@
 // UNION ALL, UNION, INTERSECT and EXCEPT.
 #include "analysis/flatten.hpp"
+#include "analysis/row_source.hpp"
 
 extern "C" {
 #include "catalog/pg_aggregate.h"
@@ -27,10 +28,51 @@ List *coerce_columns(List *outputs, const SetOperationStmt *op) {
     return result;
 }
 
+Expr *bigint(int64 value) {
+    return reinterpret_cast<Expr *>(
+        makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value), false, FLOAT8PASSBYVAL));
+}
+
+Expr *bigint_call(const char *name, Oid result, Expr *left, Expr *right) {
+    const Oid opno =
+        OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(name))), INT8OID, INT8OID);
+    Expr *call = make_opclause(opno, result, false, left, right, InvalidOid, InvalidOid);
+    set_opfuncid(reinterpret_cast<OpExpr *>(call));
+    return call;
+}
+
+Expr *least(Expr *left, Expr *right) {
+    MinMaxExpr *e = makeNode(MinMaxExpr);
+    e->minmaxtype = INT8OID;
+    e->op = IS_LEAST;
+    e->args = list_make2(left, right);
+    e->location = -1;
+    return reinterpret_cast<Expr *>(e);
+}
+
+/// generate_series(1, how_often) as an input behind the node's: each of its rows so many times, none where it is not
+/// above zero.
+void repeat(Arm *arm, Expr *how_often) {
+    RangeTblFunction *function = makeNode(RangeTblFunction);
+    FuncExpr *call = makeFuncExpr(F_GENERATE_SERIES_INT8_INT8, INT8OID, list_make2(bigint(1), how_often), InvalidOid,
+                                  InvalidOid, COERCE_EXPLICIT_CALL);
+    call->funcretset = true;
+    function->funcexpr = reinterpret_cast<Node *>(call);
+    function->funccolcount = 1;
+    RangeTblEntry *rte = makeNode(RangeTblEntry);
+    rte->rtekind = RTE_FUNCTION;
+    rte->functions = list_make1(function);
+    rte->eref = makeAlias("copies", list_make1(makeString(pstrdup("copies"))));
+    rte->lateral = true;
+    rte->inFromCl = true;
+    arm->inputs.push_back({algebra::InputKind::function, -1});
+    arm->rtes.push_back(rte);
+}
+
 } // namespace
 
-/// A ∩ B and A − B: a node counts the rows of each side; a row is there while the left side's count is above zero and
-/// the right side's is above zero (INTERSECT) or zero (EXCEPT).
+/// A ∩ B and A − B: a node counts the rows of each side, l and r. A row is there while l > 0 and r > 0 (INTERSECT) or
+/// r = 0 (EXCEPT); with ALL it is there min(l, r) or l − r times.
 bool Analyser::count_sides(const SetOperationStmt *op, Arms *arms) {
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
     const int ncolumns = list_length(op->colTypes);
@@ -55,22 +97,18 @@ bool Analyser::count_sides(const SetOperationStmt *op, Arms *arms) {
         return reinterpret_cast<Expr *>(
             makeVar(kInputBase, static_cast<AttrNumber>(i + 1), t.type, t.typmod, t.collation, 0));
     };
-    auto compare = [&](Oid opno, int i) {
-        Expr *zero = reinterpret_cast<Expr *>(
-            makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL));
-        Expr *test = make_opclause(opno, BOOLOID, false, column(i), zero, InvalidOid, InvalidOid);
-        set_opfuncid(reinterpret_cast<OpExpr *>(test));
-        return test;
-    };
     for (int i = 0; i < ncolumns; i++)
         above.outputs = lappend(above.outputs, column(i));
-    const Oid greater =
-        OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(">"))), INT8OID, INT8OID);
-    const Oid equals =
-        OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup("="))), INT8OID, INT8OID);
-    above.quals =
-        list_make2(compare(greater, ncolumns), compare(op->op == SETOP_INTERSECT ? greater : equals, ncolumns + 1));
     arms->clear();
+    if (op->all) {
+        Expr *l = column(ncolumns), *r = column(ncolumns + 1);
+        repeat(&above, op->op == SETOP_INTERSECT ? least(l, r) : bigint_call("-", INT8OID, l, r));
+        arms->push_back(above);
+        return true;
+    }
+    above.quals =
+        list_make2(bigint_call(">", BOOLOID, column(ncolumns), bigint(0)),
+                   bigint_call(op->op == SETOP_INTERSECT ? ">" : "=", BOOLOID, column(ncolumns + 1), bigint(0)));
     arms->push_back(above);
     return true;
 }
@@ -86,13 +124,17 @@ bool Analyser::set_operation(Query *q, Node *tree, List *ctes, Arms *out) {
             // The subquery stands one level below the set operation.
             IncrementVarSublevelsUp(reinterpret_cast<Node *>(arm.outputs), -1, 1);
             IncrementVarSublevelsUp(reinterpret_cast<Node *>(arm.quals), -1, 1);
+            for (RangeTblEntry *&rte : arm.rtes)
+                rte = map_row_expressions(rte, [](Node *node) {
+                    auto *copy = static_cast<Node *>(copyObjectImpl(node));
+                    IncrementVarSublevelsUp(copy, -1, 1);
+                    return copy;
+                });
         }
         *out = below;
         return true;
     }
     auto *op = castNode(SetOperationStmt, tree);
-    if (op->op != SETOP_UNION && op->all)
-        return not_yet(op->op == SETOP_INTERSECT ? "INTERSECT ALL" : "EXCEPT ALL");
     Arms left, right;
     if (!set_operation(q, op->larg, ctes, &left) || !set_operation(q, op->rarg, ctes, &right))
         return false;

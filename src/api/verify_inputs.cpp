@@ -51,7 +51,7 @@ InputImages::InputImages(const analysis::FreeChoices *choices, TupleDesc query_d
     if (choices->inputs == nullptr) {
         return;
     }
-    // One group for each row: rows of the query have different keys.
+    // One group for all rows with the same keys: of INTERSECT ALL and EXCEPT ALL there may be several.
     pg::Vector<int> order;
     pg::Vector<uint64> hashes;
     for (const Row &row : query_rows) {
@@ -61,10 +61,29 @@ InputImages::InputImages(const analysis::FreeChoices *choices, TupleDesc query_d
     std::sort(order.begin(), order.end(), [&](int a, int b) { return hashes[a] < hashes[b]; });
     group_of_.resize(query_rows.size());
     for (const int number : order) {
+        int group = static_cast<int>(groups_.size());
+        while (group > 0 && groups_[group - 1].hash == hashes[number] &&
+               !has_same_keys(groups_[group - 1].row, query_rows[number])) {
+            group--;
+        }
+        if (group > 0 && groups_[group - 1].hash == hashes[number]) {
+            group_of_[number] = group - 1;
+            continue;
+        }
         group_of_[number] = static_cast<int>(groups_.size());
         groups_.push_back(Group{hashes[number], query_rows[number], {}});
     }
     read();
+}
+
+bool InputImages::has_same_keys(const Row &a, const Row &b) const {
+    for (int k = 0; k < choices_->nkeys; k++) {
+        const int number = choices_->keys[k].companion;
+        if (!pg::key_equal(keys_[k], a.values[number], a.nulls[number], b.values[number], b.nulls[number])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void InputImages::read() {

@@ -30,6 +30,7 @@ class InputImages {
 
     void read();
     void add(const Row &input);
+    bool has_same_keys(const maintain::Row &a, const maintain::Row &b) const;
     Group *find_group(uint64 hash, const Row &input);
     void forget_other_values(const Row &query, const Row &input) const;
     bool shows(const Row &image, const Row &input) const;

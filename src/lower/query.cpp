@@ -1,5 +1,7 @@
 #include "lower/query.hpp"
 
+#include "analysis/row_source.hpp"
+
 #include "lower/sql.hpp"
 
 namespace upkeep::lower {
@@ -96,6 +98,10 @@ RangeTblEntry *new_entry(const RangeTblEntry *original, int input) {
     rte->alias = occurrence_alias(input, names);
     rte->eref->aliasname = rte->alias->aliasname;
     rte->inFromCl = true;
+    if (rte->rtekind == RTE_SUBQUERY) {
+        rte->subquery = analysis::select_list_query(original);
+        rte->values_lists = NIL;
+    }
     return rte;
 }
 

@@ -72,6 +72,15 @@ class Operators:
             return self.rng.choice([f"lower({ref.sql})", f"coalesce({ref.sql}, 'a')", f"left({ref.sql}, 1)"])
         return ref.sql
 
+    def rows_of(self, refs):
+        """A set-returning expression of kind int, for a select list."""
+        rng = self.rng
+        small = [r.sql for r in refs if r.kind == "int" and not r.wide] or ["2"]
+        numbers = [r.sql for r in refs if r.kind == "int"] or ["1"]
+        return rng.choice([f"generate_series(1, {rng.choice(small)})", f"generate_series({rng.choice(small)}, 2)",
+                           f"unnest(array[{rng.choice(numbers)}, 7, NULL])", f"(unnest(array[{rng.choice(numbers)}, 1]) + 1)",
+                           f"generate_series(1, generate_series(1, {rng.choice(small)}))"])
+
     # EXISTS and IN
 
     def existence(self, outside, depth=0):
@@ -225,7 +234,8 @@ class Operators:
         return query, [Column(f"s{i}", k) for i, k in enumerate(kinds)]
 
     def operator(self):
-        word = self.rng.choices(["INTERSECT", "EXCEPT", "UNION", "UNION ALL"], [32, 38, 20, 10])[0]
+        words = ["INTERSECT", "EXCEPT", "UNION", "UNION ALL", "INTERSECT ALL", "EXCEPT ALL"]
+        word = self.rng.choices(words, [22, 26, 18, 10, 11, 13])[0]
         self.note(word.lower())
         return word
 

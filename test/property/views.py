@@ -72,6 +72,9 @@ class Views:
         if self.sources.rich and rng.random() < 0.07:
             sql, kind = self.sources.scalar(refs)
             return Item(sql, kind, self.names[index])
+        if self.sources.rich and rng.random() < 0.05:
+            self.sources.note("set in the select list")
+            return Item(self.sources.rows_of(plain), "int", self.names[index])
         if plain and rng.random() > expression_share:
             ref = rng.choice(plain)
             return Item(ref.sql, ref.kind, self.names[index], ref.wide)
@@ -195,6 +198,9 @@ class Views:
         roll = rng.random()
         if roll < 0.1:
             return Item(self.expressions.predicate(refs, 1), "bool", "")
+        if self.sources.rich and roll < 0.2 and any(r.kind == "int" for r in plain):
+            self.sources.note("set as a group key")
+            return Item(self.sources.rows_of(plain), "int", "")
         kind = rng.choice(self.expressions.kinds(plain))
         sql = self.expressions.of(refs, kind)
         if not any(r.sql in sql for r in plain) and plain:

@@ -1,0 +1,79 @@
+#include "analysis/row_source.hpp"
+
+#include "analysis/flatten.hpp"
+
+namespace upkeep::analysis {
+
+Node *row_expressions(const RangeTblEntry *rte) {
+    if (rte == nullptr || rte->rtekind == RTE_RELATION)
+        return nullptr;
+    return reinterpret_cast<Node *>(list_make3(rte->functions, rte->values_lists, rte->tablefunc));
+}
+
+RangeTblEntry *select_list_entry(List *expressions) {
+    RangeTblEntry *rte = makeNode(RangeTblEntry);
+    rte->rtekind = RTE_SUBQUERY;
+    rte->values_lists = list_make1(expressions);
+    List *names = NIL;
+    for (int i = 1; i <= list_length(expressions); i++)
+        names = lappend(names, makeString(psprintf("c%d", i)));
+    rte->eref = makeAlias("sets", names);
+    rte->lateral = true;
+    rte->inFromCl = true;
+    return rte;
+}
+
+Query *select_list_query(const RangeTblEntry *rte) {
+    Query *q = makeNode(Query);
+    q->commandType = CMD_SELECT;
+    q->canSetTag = true;
+    q->hasTargetSRFs = true;
+    q->jointree = makeFromExpr(NIL, nullptr);
+    auto *expressions = static_cast<List *>(copyObjectImpl(linitial(rte->values_lists)));
+    IncrementVarSublevelsUp(reinterpret_cast<Node *>(expressions), 1, 0);
+    AttrNumber n = 0;
+    ListCell *lc;
+    foreach (lc, expressions) {
+        n++;
+        q->targetList =
+            lappend(q->targetList, makeTargetEntry(static_cast<Expr *>(lfirst(lc)), n, psprintf("c%d", n), false));
+    }
+    return q;
+}
+
+/// Outputs with set-returning functions become columns of a row source behind the other inputs, where the server runs
+/// them as it does in a select list: in lockstep, nested ones first. Outputs beyond the first `visible` only make rows.
+void Analyser::expand_sets(Arm *arm, int visible) {
+    List *sets = NIL;
+    ListCell *lc;
+    foreach (lc, arm->outputs)
+        if (expression_returns_set(static_cast<Node *>(lfirst(lc))))
+            sets = lappend(sets, lfirst(lc));
+    if (sets != NIL) {
+        const int input = static_cast<int>(arm->inputs.size());
+        arm->inputs.push_back({algebra::InputKind::function, -1});
+        arm->rtes.push_back(select_list_entry(sets));
+        AttrNumber column = 0;
+        foreach (lc, arm->outputs) {
+            auto *e = static_cast<Node *>(lfirst(lc));
+            if (expression_returns_set(e))
+                lfirst(lc) = makeVar(kInputBase + input, ++column, exprType(e), exprTypmod(e), exprCollation(e), 0);
+        }
+    }
+    arm->outputs = list_truncate(arm->outputs, visible);
+}
+
+/// The visible targets and, behind them, hidden ones (ORDER BY) that make rows.
+List *Analyser::targets_of(Query *q, int *visible) {
+    List *targets = visible_targets(q->targetList);
+    *visible = list_length(targets);
+    ListCell *lc;
+    foreach (lc, q->targetList) {
+        auto *tle = lfirst_node(TargetEntry, lc);
+        if (tle->resjunk && expression_returns_set(reinterpret_cast<Node *>(tle->expr)))
+            targets = lappend(targets, tle->expr);
+    }
+    return castNode(List, flatten_join_alias_vars(q, reinterpret_cast<Node *>(targets)));
+}
+
+} // namespace upkeep::analysis
