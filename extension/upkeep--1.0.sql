@@ -20,7 +20,7 @@ COMMENT ON SCHEMA upkeep_data IS 'state tables of upkeep; not for reading or wri
 
 CREATE TABLE upkeep.registration (
     view regclass PRIMARY KEY,
-    mode text NOT NULL CHECK (mode IN ('immediate', 'manual')),
+    mode text NOT NULL CHECK (mode IN ('immediate', 'commit', 'manual')),
     max_staleness interval,
     every interval,
     name text NOT NULL
@@ -29,7 +29,7 @@ COMMENT ON TABLE upkeep.registration IS 'registered materialized views and their
 
 CREATE TABLE upkeep.registration_by_name (
     name text PRIMARY KEY,
-    mode text NOT NULL CHECK (mode IN ('immediate', 'manual')),
+    mode text NOT NULL CHECK (mode IN ('immediate', 'commit', 'manual')),
     max_staleness interval,
     every interval
 );
@@ -170,9 +170,9 @@ SELECT r.view,
        coalesce(a.state, 'stale') AS state,
        CASE WHEN a.view IS NULL THEN 'not active since it was restored: REFRESH MATERIALIZED VIEW activates it'
             ELSE a.why END AS why,
-       CASE WHEN a.state = 'active' AND r.mode = 'immediate' THEN interval '0'
+       CASE WHEN a.state = 'active' AND r.mode IN ('immediate', 'commit') THEN interval '0'
             ELSE pg_catalog.clock_timestamp() - a.last_rebuild END AS lag,
-       CASE WHEN a.state = 'active' AND r.mode = 'immediate' THEN 0::bigint END AS pending,
+       CASE WHEN a.state = 'active' AND r.mode IN ('immediate', 'commit') THEN 0::bigint END AS pending,
        a.last_rebuild AS last_maintenance,
        (SELECT coalesce(sum(pg_catalog.pg_total_relation_size(t.relation)), 0)::bigint
         FROM upkeep.state_table t WHERE t.view = r.view) AS state_size
@@ -187,11 +187,11 @@ FROM (SELECT view, mode FROM upkeep.registration
     LEFT JOIN upkeep.activity a ON a.view = r.view;
 COMMENT ON VIEW upkeep.views IS 'registered materialized views and how up to date they are';
 COMMENT ON COLUMN upkeep.views.view IS 'the materialized view';
-COMMENT ON COLUMN upkeep.views.mode IS 'immediate: right after every statement; manual: when refresh() is called';
+COMMENT ON COLUMN upkeep.views.mode IS 'immediate: right after every statement; commit: right when a transaction commits; manual: when refresh() is called';
 COMMENT ON COLUMN upkeep.views.strategy IS 'incremental, scoped or rebuild';
 COMMENT ON COLUMN upkeep.views.state IS 'active, building, stale or failed';
 COMMENT ON COLUMN upkeep.views.why IS 'why the view is not active';
-COMMENT ON COLUMN upkeep.views.lag IS 'how long the contents may be behind: zero for an active immediate view';
+COMMENT ON COLUMN upkeep.views.lag IS 'how long the contents may be behind: zero for an active view of mode immediate or commit';
 COMMENT ON COLUMN upkeep.views.pending IS 'captured change rows that are not yet in the view; NULL where none are kept';
 COMMENT ON COLUMN upkeep.views.last_maintenance IS 'when the whole view was last computed';
 COMMENT ON COLUMN upkeep.views.state_size IS 'bytes of state kept beside the view''s own rows';

@@ -102,7 +102,6 @@ SELECT upkeep.register(NULL);
 SELECT upkeep.register('other', NULL);
 SELECT upkeep.register('other', 'often');
 SELECT upkeep.register('other', 'deferred');
-SELECT upkeep.register('other', 'commit');
 SELECT upkeep.register('other', max_staleness => '1 s');
 SELECT upkeep.register('other', every => '1 s');
 SELECT upkeep.unregister('other');

@@ -18,7 +18,7 @@ void _PG_init(void) {
         upkeep::settings::define();
         upkeep::observe::install();
         upkeep::maintain::install_program_cache();
-        upkeep::capture::install(upkeep::maintain::reconcile_pending);
+        upkeep::capture::install(upkeep::maintain::run_pending);
     });
 }
 }

@@ -82,7 +82,7 @@ void suspend(Oid view, const char *why, const char *hint) {
 // wait for the view that REFRESH has locked.
 static bool is_in_force(const catalog::Registration &registration) {
     if (!registration.active || registration.state != catalog::State::active || registration.identity_lost ||
-        registration.mode != catalog::Mode::immediate) {
+        registration.mode == catalog::Mode::manual) {
         return false;
     }
     for (const Oid source : catalog::sources(registration.view)) {
@@ -149,7 +149,7 @@ void follow_definition_changes() {
         if (!what && registration.identity_lost && is_altered_by_us(registration.view)) {
             what = "The index by which upkeep finds the view's rows was dropped.";
         }
-        if (!what && registration.mode == catalog::Mode::immediate) {
+        if (!what && registration.mode != catalog::Mode::manual) {
             what = find_altered_triggers(registration.view);
         }
         if (what) {

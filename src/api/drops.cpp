@@ -107,7 +107,7 @@ void follow_drop(const Node *command) {
         if (dropped.any_index) {
             require_identity_index(registration);
         }
-        if (dropped.any_trigger && registration.mode == catalog::Mode::immediate) {
+        if (dropped.any_trigger && registration.mode != catalog::Mode::manual) {
             require_triggers(registration);
         }
     }

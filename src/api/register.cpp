@@ -13,14 +13,16 @@ namespace {
 catalog::Mode parse_mode(const char *mode) {
     if (strcmp(mode, "immediate") == 0)
         return catalog::Mode::immediate;
+    if (strcmp(mode, "commit") == 0)
+        return catalog::Mode::commit;
     if (strcmp(mode, "manual") == 0)
         return catalog::Mode::manual;
-    if (strcmp(mode, "deferred") == 0 || strcmp(mode, "commit") == 0)
+    if (strcmp(mode, "deferred") == 0)
         ereport(ERROR,
                 (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("mode \"%s\" is not available in this version", mode),
-                 errhint("Use mode => 'immediate', or mode => 'manual' and upkeep.refresh().")));
+                 errhint("Use mode => 'immediate' or 'commit', or mode => 'manual' and upkeep.refresh().")));
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unrecognized mode \"%s\"", mode),
-                    errhint("Valid modes are \"immediate\" and \"manual\".")));
+                    errhint("Valid modes are \"immediate\", \"commit\" and \"manual\".")));
     pg_unreachable();
 }
 
@@ -85,13 +87,13 @@ UPKEEP_FUNCTION(upkeep_register) {
 
     catalog::Registration registration{};
     const bool known = catalog::find_registration(view, &registration);
-    if (mode == catalog::Mode::immediate)
+    if (mode != catalog::Mode::manual)
         require_maintainable(view);
     else if (known)
         maintain::deactivate(view, true);
     registration.view = view;
     registration.mode = mode;
-    registration.active = known && registration.active && mode == catalog::Mode::immediate;
+    registration.active = known && registration.active && mode != catalog::Mode::manual;
     catalog::insert_registration(registration, interval_text(fcinfo, 2), interval_text(fcinfo, 3));
     maintain::activate(view);
     PG_RETURN_VOID();

@@ -10,11 +10,16 @@
 #include "capture/pending.hpp"
 #include "pg/entry.hpp"
 
+extern "C" {
+#include "storage/proc.h"
+#include "utils/timeout.h"
+}
+
 namespace upkeep::capture {
 
 namespace {
 
-Reconcile reconcile_changes = nullptr;
+Maintain maintain_changes = nullptr;
 ExecutorFinish_hook_type next_executor_finish = nullptr;
 
 void after_executor(MemoryContext executor, bool fires_triggers) {
@@ -24,7 +29,7 @@ void after_executor(MemoryContext executor, bool fires_triggers) {
         add_unknown(relid, "a statement ended without its AFTER STATEMENT triggers");
     }
     if (!lost.empty() && !is_statement_open() && !is_taken()) {
-        reconcile_changes();
+        maintain_changes();
     }
 }
 
@@ -41,28 +46,53 @@ void on_executor_finish(QueryDesc *query) {
     }
 }
 
-// Nothing is skipped silently: what no trigger will come for any more is reconciled before the commit.
-void before_commit() {
+// Deferred triggers have fired; no command of the user's comes after this. Nothing is skipped silently: what no trigger
+// will come for any more is maintained too.
+void maintain_all() {
     pg::Vector<Oid> lost;
     close_all_statements(lost);
     for (const Oid relid : lost) {
         add_unknown(relid, "a statement was still open at the end of the transaction");
     }
-    if (has_pending()) {
+    while (is_due(Scope::statement) || is_due(Scope::transaction)) {
         PushActiveSnapshot(GetTransactionSnapshot());
-        reconcile_changes();
+        maintain_changes();
         PopActiveSnapshot();
     }
-    drop_later(detach_pending());
     sweep_dropped();
+}
+
+// The server has ended statement_timeout's clock before it commits, unless a procedure commits: it starts again.
+void before_commit() {
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "upkeep maintenance before commit", ALLOCSET_DEFAULT_SIZES);
+    const bool timed = StatementTimeout > 0 && !get_timeout_active(STATEMENT_TIMEOUT);
+    if (timed) {
+        enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
+    }
+    MemoryContext outer = MemoryContextSwitchTo(context);
+    PG_TRY();
+    {
+        pg::guard([] { maintain_all(); });
+    }
+    PG_FINALLY();
+    {
+        if (timed) {
+            disable_timeout(STATEMENT_TIMEOUT, false);
+        }
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(outer);
+    MemoryContextDelete(context);
 }
 
 void on_transaction(XactEvent event, void *) {
     switch (event) {
     case XACT_EVENT_PRE_COMMIT:
     case XACT_EVENT_PRE_PREPARE:
+        begin_commit();
         if (is_statement_open() || has_pending() || has_dropped()) {
-            pg::guard([] { before_commit(); });
+            before_commit();
         }
         break;
     case XACT_EVENT_COMMIT:
@@ -85,8 +115,8 @@ void on_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactio
 
 } // namespace
 
-void install(Reconcile reconcile) {
-    reconcile_changes = reconcile;
+void install(Maintain maintain) {
+    maintain_changes = maintain;
     next_executor_finish = std::exchange(ExecutorFinish_hook, on_executor_finish);
     RegisterXactCallback(on_transaction, nullptr);
     RegisterSubXactCallback(on_subtransaction, nullptr);

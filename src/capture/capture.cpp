@@ -9,7 +9,7 @@ namespace upkeep::capture {
 
 namespace {
 
-// The transition tables of the statement that has just ended, when nothing else is pending.
+// The transition tables of the statement that has just ended, when nothing else is pending in the statement's scope.
 struct Direct {
     bool set = false;
     SubTransactionId subid = InvalidSubTransactionId;
@@ -22,12 +22,14 @@ struct Direct {
 // What maintenance has taken and not yet released.
 struct Taken {
     bool set = false;
+    Scope scope = Scope::statement;
     SubTransactionId subid = InvalidSubTransactionId;
     Pending *pending = nullptr;
 };
 
 Direct direct;
 Taken taken;
+bool committing = false; // the transaction has begun to commit: its changes wait no longer
 
 bool is_empty(Tuplestorestate *rows) {
     return rows == nullptr || tuplestore_tuple_count(rows) == 0;
@@ -50,9 +52,9 @@ void record_direct(TriggerData *trigger, const Columns &columns) {
     direct = {true, GetCurrentSubTransactionId(), RelationGetRelid(trigger->tg_relation), desc, old_rows, new_rows};
 }
 
-void record_copy(TriggerData *trigger, const Columns &columns) {
+void record_copy(Scope scope, TriggerData *trigger, const Columns &columns) {
     const Oid relid = RelationGetRelid(trigger->tg_relation);
-    if (find_pending() != nullptr && find_pending()->has_unknown(relid)) {
+    if (find_pending(scope) != nullptr && find_pending(scope)->has_unknown(relid)) {
         return;
     }
     TupleDesc desc = RelationGetDescr(trigger->tg_relation);
@@ -60,22 +62,29 @@ void record_copy(TriggerData *trigger, const Columns &columns) {
         !has_relevant_update(desc, columns, trigger->tg_oldtable, trigger->tg_newtable)) {
         return;
     }
-    PendingTable *table = require_table(trigger->tg_relation, columns);
+    PendingTable *table = require_table(scope, trigger->tg_relation, columns);
     if (table != nullptr) {
-        copy_rows(require_pending(), *table, desc, trigger->tg_oldtable, trigger->tg_newtable);
+        copy_rows(require_pending(scope), *table, desc, trigger->tg_oldtable, trigger->tg_newtable);
     }
 }
 
-void record_rows(TriggerData *trigger, const Bitmapset *used) {
+void record_rows(TriggerData *trigger, const catalog::TableEntry &table) {
     if (is_empty(trigger->tg_oldtable) && is_empty(trigger->tg_newtable)) {
         return;
     }
-    // Not a reference into the catalog's cache: reading a toasted value can lead to its invalidation.
-    const Columns columns = used_columns(RelationGetDescr(trigger->tg_relation), used);
-    if (!is_statement_open() && find_pending() == nullptr && !taken.set) {
-        record_direct(trigger, columns);
-    } else {
-        record_copy(trigger, columns);
+    // Not references into the catalog's cache: reading a toasted value can lead to its invalidation.
+    TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+    const bool immediate = table.immediate.nviews > 0;
+    const bool commit = table.commit.nviews > 0;
+    const Columns now = used_columns(desc, table.immediate.used);
+    const Columns later = used_columns(desc, table.commit.used);
+    if (commit) {
+        record_copy(Scope::transaction, trigger, later);
+    }
+    if (immediate && !is_statement_open() && find_pending(Scope::statement) == nullptr && !taken.set) {
+        record_direct(trigger, now);
+    } else if (immediate) {
+        record_copy(Scope::statement, trigger, now);
     }
 }
 
@@ -84,7 +93,8 @@ void record_rows(TriggerData *trigger, const Bitmapset *used) {
 void before_statement(TriggerData *trigger) {
     sweep_dropped();
     if (catalog::find_table(RelationGetRelid(trigger->tg_relation)) != nullptr) {
-        open_statement(trigger->tg_relation, operation_of(trigger->tg_event), !has_pending());
+        open_statement(trigger->tg_relation, operation_of(trigger->tg_event),
+                       !direct.set && find_pending(Scope::statement) == nullptr);
     }
 }
 
@@ -100,17 +110,17 @@ bool after_statement(TriggerData *trigger) {
         } else if (operation == Operation::truncate) {
             add_unknown(relid, "it was truncated");
         } else {
-            record_rows(trigger, table->used);
+            record_rows(trigger, *table);
         }
     }
-    return !is_statement_open() && !taken.set && has_pending();
+    return !is_statement_open() && !taken.set && (is_due(Scope::statement) || is_due(Scope::transaction));
 }
 
-pg::Vector<TableChange> take_changes() {
+pg::Vector<TableChange> take_changes(Scope scope) {
     pg::Vector<TableChange> changes;
     drop_later(taken.pending);
-    taken = {true, GetCurrentSubTransactionId(), detach_pending()};
-    if (direct.set) {
+    taken = {true, scope, GetCurrentSubTransactionId(), detach_pending(scope)};
+    if (direct.set && scope == Scope::statement) {
         TableChange &change = changes.emplace_back(TableChange{direct.relid, false, nullptr, {}});
         add_batch(change, direct.old_rows, direct.desc, -1);
         add_batch(change, direct.new_rows, direct.desc, +1);
@@ -147,8 +157,28 @@ void release_changes() {
     sweep_dropped();
 }
 
+bool is_due(Scope scope) {
+    return scope == Scope::statement ? direct.set || find_pending(scope) != nullptr
+                                     : committing && find_pending(scope) != nullptr;
+}
+
 bool has_pending() {
-    return direct.set || find_pending() != nullptr;
+    return direct.set || find_pending(Scope::statement) != nullptr || find_pending(Scope::transaction) != nullptr;
+}
+
+void begin_commit() {
+    committing = true;
+}
+
+void note_built(Oid view) {
+    if (!committing) {
+        require_pending(Scope::transaction).built.push_back({view, GetCurrentSubTransactionId()});
+    }
+}
+
+bool was_built(Oid view) {
+    return taken.pending != nullptr && std::any_of(taken.pending->built.begin(), taken.pending->built.end(),
+                                                   [view](const BuiltView &built) { return built.view == view; });
 }
 
 bool is_taken() {
@@ -156,7 +186,9 @@ bool is_taken() {
 }
 
 std::optional<CommandId> old_state_command() {
-    return outermost_command();
+    // What this transaction froze, it has made or truncated itself: views that read that are built, not maintained.
+    return taken.set && taken.scope == Scope::transaction ? std::optional<CommandId>(FirstCommandId)
+                                                          : outermost_command();
 }
 
 void abort_changes(SubTransactionId subid) {
@@ -187,6 +219,7 @@ void forget_changes() {
     forget_pending();
     direct = {};
     taken = {};
+    committing = false;
 }
 
 } // namespace upkeep::capture

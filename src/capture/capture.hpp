@@ -13,7 +13,11 @@ struct Batch {
     int weight; // +1 new, -1 old
 };
 
-/// All changes of one base table since the outermost statement began, not consolidated.
+/// Whose changes: those since the outermost statement began, for immediate views, or those of the whole transaction,
+/// for views that are maintained before the commit.
+enum class Scope : uint8 { statement, transaction };
+
+/// All changes of one base table in a scope, not consolidated.
 struct TableChange {
     Oid relid;
     bool unknown;            // rows were lost to us (TRUNCATE, a statement without its end): rebuild what depends on it
@@ -42,32 +46,40 @@ class BatchReader {
     TupleTableSlot *slot_;
 };
 
-/// Trigger bodies (called by api/triggers.cpp). Both do nothing for a table that no active immediate view reads.
+/// Trigger bodies (called by api/triggers.cpp). Both do nothing for a table that is read by no view that writers
+/// maintain.
 void before_statement(TriggerData *trigger);
-/// Records the transition tables. Returns true when no statement on a base table is open any more and something has
-/// changed: call maintain::run_pending() at once, while the trigger's transition tables exist.
+/// Records the transition tables. Returns true when no statement on a base table is open any more and something is due:
+/// call maintain::run_pending() at once, while the trigger's transition tables exist.
 bool after_statement(TriggerData *trigger);
 
-/// The pending changes, consumed: valid until release_changes. When the statement that has just ended is the only one,
-/// the batches are its own transition tables (nothing was copied). Until release_changes, or until the subtransaction
-/// that took them aborts, statements on base tables only add to what is pending.
-pg::Vector<TableChange> take_changes();
+/// The pending changes of a scope, consumed: valid until release_changes. When the statement that has just ended is the
+/// only one, the batches of its scope are its own transition tables (nothing was copied). Until release_changes, or
+/// until the subtransaction that took them aborts, statements on base tables only add to what is pending.
+pg::Vector<TableChange> take_changes(Scope scope);
 void release_changes();
 
-/// True when changes are pending (used at PRE_COMMIT and by the executor's hook).
-bool has_pending();
+/// True when changes are pending that are to be maintained as soon as no statement is open: those of the statement
+/// scope, and once the transaction is about to commit all.
+bool is_due(Scope scope);
 
-/// The command id that a snapshot must have as its curcid to see the base tables as they were before the pending (or
-/// taken) changes. Nothing where no such id exists: a function that wrote ran in the outermost query before its first
-/// change of a base table, so that ids of older commands are larger than those of the change; or rows may have been
-/// frozen as they were copied in.
+/// A view of mode commit is built from what this transaction has written so far, so the changes of the transaction are
+/// in it in part: it is to be built again before the commit, if any of its tables changes or has changed.
+void note_built(Oid view);
+/// Whether that holds for the changes that have been taken.
+bool was_built(Oid view);
+
+/// The command id that a snapshot must have as its curcid to see the base tables as they were before the taken (or the
+/// statement's pending) changes. In the transaction scope that is the start of the transaction. Nothing where no such
+/// id exists: a function that wrote ran in the outermost query before its first change of a base table, so that ids of
+/// older commands are larger than those of the change; or rows may have been frozen as they were copied in.
 std::optional<CommandId> old_state_command();
 
 /// Registers the transaction and subtransaction callbacks and the executor's hook (called once, by module.cpp).
-/// `reconcile` is called (up the layers, by function pointer; with an active snapshot) when pending changes exist
-/// though no AFTER STATEMENT trigger will come: after a query that ended without it, and before commit or prepare.
-using Reconcile = void (*)();
-void install(Reconcile reconcile);
+/// `maintain` is called (up the layers, by function pointer; with an active snapshot) when changes are due though no
+/// AFTER STATEMENT trigger will come: after a query that ended without it, and before commit or prepare.
+using Maintain = void (*)();
+void install(Maintain maintain);
 
 /// Creates the capture triggers of a base table (ENABLE ALWAYS statement triggers), or repairs those that are missing,
 /// disabled or altered. Takes ShareRowExclusiveLock, so that whoever calls can build a view after it. The caller's

@@ -1,11 +1,12 @@
 #include "capture/pending.hpp"
-#include "capture/capture.hpp"
+#include "catalog/registration.hpp"
 
 namespace upkeep::capture {
 
 namespace {
 
-Pending *pending = nullptr;
+constexpr int kScopes = 2;
+Pending *pending[kScopes] = {};
 Pending *dropped = nullptr; // a list through next_dropped
 
 Tuplestorestate *begin_store(MemoryContext context) {
@@ -78,21 +79,22 @@ const char *Pending::why_unknown(Oid relid) const {
     return nullptr;
 }
 
-Pending *find_pending() {
-    return pending;
+Pending *find_pending(Scope scope) {
+    return pending[int(scope)];
 }
 
-Pending &require_pending() {
-    if (pending == nullptr) {
+Pending &require_pending(Scope scope) {
+    Pending *&p = pending[int(scope)];
+    if (p == nullptr) {
         MemoryContext context =
             AllocSetContextCreate(TopTransactionContext, "upkeep pending changes", ALLOCSET_DEFAULT_SIZES);
-        pending = new (MemoryContextAlloc(context, sizeof(Pending))) Pending(context);
+        p = new (MemoryContextAlloc(context, sizeof(Pending))) Pending(context);
     }
-    return *pending;
+    return *p;
 }
 
-Pending *detach_pending() {
-    return std::exchange(pending, nullptr);
+Pending *detach_pending(Scope scope) {
+    return std::exchange(pending[int(scope)], nullptr);
 }
 
 void drop_later(Pending *p) {
@@ -115,19 +117,31 @@ bool has_dropped() {
     return dropped != nullptr;
 }
 
-void add_unknown(Oid relid, const char *why) {
-    require_pending().unknown.push_back({relid, GetCurrentSubTransactionId(), why});
+static void add_unknown(Scope scope, Oid relid, const char *why) {
+    require_pending(scope).unknown.push_back({relid, GetCurrentSubTransactionId(), why});
 }
 
-PendingTable *require_table(Relation relation, const Columns &columns) {
-    Pending &p = require_pending();
+void add_unknown(Oid relid, const char *why) {
+    const catalog::TableEntry *table = catalog::find_table(relid);
+    const bool immediate = table != nullptr && table->immediate.nviews > 0;
+    const bool commit = table != nullptr && table->commit.nviews > 0;
+    if (immediate) {
+        add_unknown(Scope::statement, relid, why);
+    }
+    if (commit) {
+        add_unknown(Scope::transaction, relid, why);
+    }
+}
+
+PendingTable *require_table(Scope scope, Relation relation, const Columns &columns) {
+    Pending &p = require_pending(scope);
     const Oid relid = RelationGetRelid(relation);
     for (PendingTable *table : p.tables) {
         if (table->relid == relid) {
             if (same_columns(table->columns, columns)) {
                 return table;
             }
-            add_unknown(relid, "its columns changed while changes were pending");
+            add_unknown(scope, relid, "its columns changed while changes were pending");
             return nullptr;
         }
     }
@@ -181,44 +195,58 @@ Tuplestorestate *live_rows(Pending &p, PendingRows &rows, TupleDesc desc) {
     return rows.store;
 }
 
-void abort_pending(SubTransactionId subid) {
-    if (pending == nullptr) {
+static void abort_pending(Pending *&p, SubTransactionId subid) {
+    if (p == nullptr) {
         return;
     }
     bool live = false;
-    for_each_rows(*pending, [&](PendingRows &rows) {
+    for_each_rows(*p, [&](PendingRows &rows) {
         rows.broken = rows.broken || rows.writing;
         rows.writing = false;
         for_last_runs(rows, subid, [](Run &run) { run.dead = true; });
         join_last_runs(rows);
         live = live || has_live(rows);
     });
-    auto &unknown = pending->unknown;
-    unknown.erase(
-        std::remove_if(unknown.begin(), unknown.end(), [subid](const UnknownTable &u) { return u.subid == subid; }),
-        unknown.end());
-    if (!live && unknown.empty()) {
-        drop_later(detach_pending());
+    const auto is_mine = [subid](const auto &mark) { return mark.subid == subid; };
+    auto &unknown = p->unknown;
+    unknown.erase(std::remove_if(unknown.begin(), unknown.end(), is_mine), unknown.end());
+    auto &built = p->built;
+    built.erase(std::remove_if(built.begin(), built.end(), is_mine), built.end());
+    if (!live && unknown.empty() && built.empty()) {
+        drop_later(std::exchange(p, nullptr));
+    }
+}
+
+static void commit_pending(Pending *p, SubTransactionId subid, SubTransactionId parent) {
+    if (p == nullptr) {
+        return;
+    }
+    for_each_rows(*p, [&](PendingRows &rows) {
+        for_last_runs(rows, subid, [parent](Run &run) { run.subid = parent; });
+        join_last_runs(rows);
+    });
+    for (UnknownTable &u : p->unknown) {
+        u.subid = u.subid == subid ? parent : u.subid;
+    }
+    for (BuiltView &b : p->built) {
+        b.subid = b.subid == subid ? parent : b.subid;
+    }
+}
+
+void abort_pending(SubTransactionId subid) {
+    for (Pending *&p : pending) {
+        abort_pending(p, subid);
     }
 }
 
 void commit_pending(SubTransactionId subid, SubTransactionId parent) {
-    if (pending == nullptr) {
-        return;
-    }
-    for_each_rows(*pending, [&](PendingRows &rows) {
-        for_last_runs(rows, subid, [parent](Run &run) { run.subid = parent; });
-        join_last_runs(rows);
-    });
-    for (UnknownTable &u : pending->unknown) {
-        if (u.subid == subid) {
-            u.subid = parent;
-        }
+    for (Pending *p : pending) {
+        commit_pending(p, subid, parent);
     }
 }
 
 void forget_pending() {
-    pending = nullptr;
+    std::fill_n(pending, kScopes, nullptr);
     dropped = nullptr;
 }
 

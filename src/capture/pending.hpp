@@ -5,6 +5,7 @@
 // kept as runs of row numbers: an abort marks its runs dead and a commit gives them to the parent, neither of which can
 // fail, and a statement that runs a subtransaction per row does not end up with a tuplestore per row.
 #pragma once
+#include "capture/capture.hpp"
 #include "capture/rows.hpp"
 
 namespace upkeep::capture {
@@ -37,35 +38,43 @@ struct UnknownTable {
     const char *why;
 };
 
-/// What is pending; a thing of its own memory context, which goes with it.
+struct BuiltView {
+    Oid view;
+    SubTransactionId subid;
+};
+
+/// What is pending in one scope; a thing of its own memory context, which goes with it.
 struct Pending {
     MemoryContext context;
     Pending *next_dropped = nullptr;
     pg::Vector<PendingTable *> tables;
     pg::Vector<UnknownTable> unknown;
+    pg::Vector<BuiltView> built; // see capture::note_built
 
     explicit Pending(MemoryContext c)
-        : context(c), tables(pg::Palloc<PendingTable *>(c)), unknown(pg::Palloc<UnknownTable>(c)) {}
+        : context(c), tables(pg::Palloc<PendingTable *>(c)), unknown(pg::Palloc<UnknownTable>(c)),
+          built(pg::Palloc<BuiltView>(c)) {}
 
     bool has_unknown(Oid relid) const;
     const char *why_unknown(Oid relid) const; // nullptr if the changes of this table are known
 };
 
-/// The pending changes of the transaction, nullptr if nothing is pending. `require` makes them.
-Pending *find_pending();
-Pending &require_pending();
+/// The pending changes of a scope, nullptr if nothing is pending. `require` makes them.
+Pending *find_pending(Scope scope);
+Pending &require_pending(Scope scope);
 /// Hands them over: the caller drops them.
-Pending *detach_pending();
+Pending *detach_pending(Scope scope);
 /// Ends them, now or (during an abort, where nothing may fail) at the next sweep_dropped.
 void drop_later(Pending *pending);
 void sweep_dropped();
 bool has_dropped();
 
-/// Marks a table's changes as lost, for the current subtransaction. `why` is a literal.
+/// Marks a table's changes as lost in the scopes that have views which read it, for the current subtransaction. `why`
+/// is a literal.
 void add_unknown(Oid relid, const char *why);
 
 /// The table's place; marks it unknown and returns nullptr if its columns have changed since the first use.
-PendingTable *require_table(Relation relation, const Columns &columns);
+PendingTable *require_table(Scope scope, Relation relation, const Columns &columns);
 
 /// Appends rows of the current subtransaction between begin_append and end_append.
 void begin_append(Pending &pending, PendingRows &rows);

@@ -105,7 +105,7 @@ bool has_triggers(Oid relid) {
 }
 
 void require_quiet(Relation relation) {
-    if (is_statement_open() || has_pending()) {
+    if (is_statement_open() || is_due(Scope::statement)) {
         // A view that is built now would get what is pending a second time.
         ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
                         errmsg("cannot capture changes of \"%s\" while a statement is changing a base table",

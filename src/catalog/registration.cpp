@@ -14,7 +14,8 @@ struct Name {
     const char *text;
     uint8 value;
 };
-constexpr Name kModes[] = {{"immediate", uint8(Mode::immediate)}, {"manual", uint8(Mode::manual)}};
+constexpr Name kModes[] = {
+    {"immediate", uint8(Mode::immediate)}, {"commit", uint8(Mode::commit)}, {"manual", uint8(Mode::manual)}};
 constexpr Name kStates[] = {{"active", uint8(State::active)},
                             {"building", uint8(State::building)},
                             {"stale", uint8(State::stale)},

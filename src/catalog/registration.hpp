@@ -4,7 +4,7 @@
 
 namespace upkeep::catalog {
 
-enum class Mode : uint8 { immediate, manual };
+enum class Mode : uint8 { immediate, commit, manual };
 enum class State : uint8 { active, building, stale, failed };
 
 /// One registered view as stored. Strings palloc'd in the current context.
@@ -82,14 +82,22 @@ pg::Vector<Oid> sources(Oid view);
 pg::Vector<Oid> views_of(Oid relid); // registered views that read this base table
 
 // --- cached for the hot path ---
+/// The views of one mode that read a base table: registered, active, state active.
+struct Readers {
+    int nviews = 0;
+    const Oid *views = nullptr;      // ascending by OID
+    const Bitmapset *used = nullptr; // union of used columns (offset by FirstLowInvalidHeapAttributeNumber)
+};
 /// What capture and maintenance need to know of a base table. Cached per backend, dropped by relcache invalidation.
 struct TableEntry {
     Oid relid;
-    int nviews;            // registered, active, mode immediate, state active
-    const Oid *views;      // ascending by OID
-    const Bitmapset *used; // union of used columns (offset by FirstLowInvalidHeapAttributeNumber)
+    Readers immediate;
+    Readers commit;
+
+    /// Of a mode in which writers maintain the views.
+    const Readers &of(Mode mode) const { return mode == Mode::immediate ? immediate : commit; }
 };
-/// nullptr when no active immediate view reads the table (triggers left without registration do nothing).
+/// nullptr when writers maintain no view that reads the table (triggers left without registration do nothing).
 /// The entry lives until the next call for the same table: copy what must outlive a statement.
 const TableEntry *find_table(Oid relid);
 /// A counter that grows with every invalidation of `view`'s registration (for program caches).

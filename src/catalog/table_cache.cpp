@@ -59,15 +59,15 @@ CacheEntry *require_entry(Oid relid) {
         entry->valid = false;
         entry->changes = 0;
         entry->context = nullptr;
-        entry->table = TableEntry{relid, 0, nullptr, nullptr};
+        entry->table = TableEntry{relid, {}, {}};
     }
     return entry;
 }
 
-bool is_maintained_immediately(Oid view) {
+bool is_in_mode(Oid view, Mode mode) {
     Registration registration;
     return find_registration(view, &registration) && registration.active && registration.state == State::active &&
-           registration.mode == Mode::immediate;
+           registration.mode == mode;
 }
 
 Bitmapset *add_used(Bitmapset *used, Datum array) {
@@ -80,33 +80,43 @@ Bitmapset *add_used(Bitmapset *used, Datum array) {
     return used;
 }
 
-// Reads in the current context, and keeps the result in the entry's own.
-void load(CacheEntry *entry) {
-    const uint32 changes = entry->changes;
+// The views of a mode among the stored rows, copied into `keep`.
+Readers readers_of(const pg::Vector<Row> &rows, Mode mode, MemoryContext keep) {
     pg::Vector<Oid> views;
     Bitmapset *used = nullptr;
-    for (const Row &row : read_rows(Table::source, SourceColumn::relation, entry->relid)) {
+    for (const Row &row : rows) {
         const Oid view = row.oid(SourceColumn::view);
-        require_entry(view); // so that its invalidations count
-        if (is_maintained_immediately(view)) {
+        if (is_in_mode(view, mode)) {
             views.push_back(view);
             used = add_used(used, row.values[SourceColumn::used - 1]);
         }
     }
+    if (views.empty()) {
+        return {};
+    }
     std::sort(views.begin(), views.end());
+    const pg::InContext in(keep);
+    Oid *copy = pg::create_array<Oid>(views.size());
+    std::copy(views.begin(), views.end(), copy);
+    return {int(views.size()), copy, bms_copy(used)};
+}
 
+// Reads in the current context, and keeps the result in the entry's own.
+void load(CacheEntry *entry) {
+    const uint32 changes = entry->changes;
+    const pg::Vector<Row> rows = read_rows(Table::source, SourceColumn::relation, entry->relid);
+    for (const Row &row : rows) {
+        require_entry(row.oid(SourceColumn::view)); // so that its invalidations count
+    }
+    entry->table = TableEntry{entry->relid, {}, {}};
     if (entry->context) {
         MemoryContextReset(entry->context);
-    } else if (!views.empty()) {
+    } else if (!rows.empty()) {
         entry->context = AllocSetContextCreate(CacheMemoryContext, "upkeep table", ALLOCSET_SMALL_SIZES);
     }
-    entry->table = TableEntry{entry->relid, 0, nullptr, nullptr};
-    if (!views.empty()) {
-        const pg::InContext in(entry->context);
-        Oid *copy = pg::create_array<Oid>(views.size());
-        std::copy(views.begin(), views.end(), copy);
-        entry->table = TableEntry{entry->relid, int(views.size()), copy, bms_copy(used)};
-    }
+    const Readers immediate = readers_of(rows, Mode::immediate, entry->context);
+    const Readers commit = readers_of(rows, Mode::commit, entry->context);
+    entry->table = TableEntry{entry->relid, immediate, commit};
     entry->valid = changes == entry->changes;
 }
 
@@ -122,7 +132,7 @@ const TableEntry *find_table(Oid relid) {
         }
         MemoryContextDelete(scratch);
     }
-    return entry->table.nviews > 0 ? &entry->table : nullptr;
+    return entry->table.immediate.nviews > 0 || entry->table.commit.nviews > 0 ? &entry->table : nullptr;
 }
 
 uint64 registration_generation() {

@@ -278,6 +278,9 @@ int64 rebuild_with(Program *program) {
     const int64 changed = run.rows_changed;
     MemoryContextDelete(run.memory);
     catalog::note_rebuild(program->view);
+    catalog::Registration registration;
+    if (catalog::find_registration(program->view, &registration) && registration.mode == catalog::Mode::commit)
+        capture::note_built(program->view);
     return changed;
 }
 
@@ -306,9 +309,12 @@ bool is_followed(const catalog::Registration &registration, const Design &design
         return false;
     for (const analysis::TableSource &table : design.program->query->tables) {
         const catalog::TableEntry *entry = catalog::find_table(table.relid);
-        if (entry == nullptr ||
-            std::find(entry->views, entry->views + entry->nviews, registration.view) == entry->views + entry->nviews ||
-            !bms_is_subset(table.used, entry->used) || !capture::has_triggers(table.relid))
+        if (entry == nullptr)
+            return false;
+        const catalog::Readers &readers = entry->of(registration.mode);
+        const Oid *end = readers.views + readers.nviews;
+        if (std::find(readers.views, end, registration.view) == end || !bms_is_subset(table.used, readers.used) ||
+            !capture::has_triggers(table.relid))
             return false;
     }
     return true;

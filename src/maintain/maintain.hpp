@@ -5,12 +5,9 @@
 
 namespace upkeep::maintain {
 
-/// Maintains every active immediate view that the pending changes touch. Called when the outermost statement has ended.
+/// Maintains every active view that changes touch which are due (capture::is_due). Called when the outermost statement
+/// has ended, by its trigger or without it, and before the transaction commits.
 void run_pending();
-
-/// Changes whose statement ended without its trigger, or that are still pending before commit: the views concerned are
-/// rebuilt by difference.
-void reconcile_pending();
 
 /// Makes a registered view right again whatever its state: (re)compiles its program, re-creates what the program's
 /// layout needs (state tables, identity index, triggers, sources, facts, settings), then rebuilds state and view by

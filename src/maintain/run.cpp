@@ -172,7 +172,7 @@ void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
             warn_stale(view, why);
         return;
     }
-    if (is_unknown(*program, changes)) {
+    if (is_unknown(*program, changes) || capture::was_built(view)) {
         rebuild(view);
         if (measured)
             record_rebuild(view, start);
@@ -194,13 +194,17 @@ void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
     MemoryContextDelete(run.memory);
 }
 
-pg::Vector<Oid> views_concerned(const pg::Vector<capture::TableChange> &changes) {
+pg::Vector<Oid> views_concerned(capture::Scope scope, const pg::Vector<capture::TableChange> &changes) {
+    const auto mode = scope == capture::Scope::statement ? catalog::Mode::immediate : catalog::Mode::commit;
     pg::Vector<Oid> views;
     for (const capture::TableChange &change : changes) {
         const catalog::TableEntry *table = catalog::find_table(change.relid);
-        for (int i = 0; table != nullptr && i < table->nviews; i++)
-            if (std::find(views.begin(), views.end(), table->views[i]) == views.end())
-                views.push_back(table->views[i]);
+        if (table == nullptr)
+            continue;
+        const catalog::Readers &readers = table->of(mode);
+        for (int i = 0; i < readers.nviews; i++)
+            if (std::find(views.begin(), views.end(), readers.views[i]) == views.end())
+                views.push_back(readers.views[i]);
     }
     std::sort(views.begin(), views.end());
     return views;
@@ -209,14 +213,14 @@ pg::Vector<Oid> views_concerned(const pg::Vector<capture::TableChange> &changes)
 } // namespace
 
 void run_pending() {
-    const auto changes = capture::take_changes();
-    for (Oid view : views_concerned(changes))
-        maintain_view(view, changes);
-    capture::release_changes();
-}
-
-void reconcile_pending() {
-    run_pending();
+    for (const capture::Scope scope : {capture::Scope::statement, capture::Scope::transaction}) {
+        if (!capture::is_due(scope))
+            continue;
+        const auto changes = capture::take_changes(scope);
+        for (Oid view : views_concerned(scope, changes))
+            maintain_view(view, changes);
+        capture::release_changes();
+    }
 }
 
 } // namespace upkeep::maintain

@@ -23,7 +23,8 @@ def arguments():
     parser.add_argument("--count", type=int, default=2000, help="number of views")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--dsn", default="", help="libpq connection string; the environment (PGHOST, ...) fills the rest")
-    parser.add_argument("--mode", default="immediate", choices=["immediate", "manual"])
+    parser.add_argument("--mode", default="mixed", choices=["mixed", "immediate", "commit", "manual"],
+                        help="mixed: commit for every third seed, else immediate")
     parser.add_argument("--self-test", action="store_true", help="REFRESH instead of the extension")
     parser.add_argument("--no-shrink", action="store_true")
     parser.add_argument("--no-replay", action="store_true", help="leave out the seeds that failed once")
@@ -106,7 +107,7 @@ class Report:
             self.kinds[what] += 1
             self.failed_seeds.append(seed)
             mode = " --self-test" if self.options.self_test else (
-                f" --mode {self.options.mode}" if self.options.mode != "immediate" else "")
+                f" --mode {self.options.mode}" if self.options.mode != "mixed" else "")
             print(f"FAILED seed {seed}: {what}\n{indent(detail)}\n"
                   f"  repeat: test/property/run --seed {seed} --count 1 --jobs 1 --no-replay{mode}", flush=True)
 

@@ -16,16 +16,23 @@ def differences(server, view):
 
 
 class Upkeep:
-    """Immediate mode: right after every statement. Manual mode: right after refresh()."""
+    """Immediate mode: right after every statement; commit mode: after a commit, beside an immediate view where the case
+    has two; manual mode: after refresh()."""
 
     def __init__(self, mode):
         self.mode = mode
-        self.each_statement = mode == "immediate"
+
+    def mode_of(self, view):
+        return "immediate" if self.mode == "commit" and view.name != "v" else self.mode
+
+    def is_right_inside(self, view):
+        """Is the view right after each statement of a transaction?"""
+        return self.mode_of(view) == "immediate"
 
     def register(self, server, view):
         """Returns (strategy, None), or (None, reason) for a refusal."""
         try:
-            server.execute(f"SELECT upkeep.register('{view.name}', '{self.mode}')")
+            server.execute(f"SELECT upkeep.register('{view.name}', '{self.mode_of(view)}')")
         except psycopg2.Error as error:
             if error.pgcode != "0A000":
                 raise
@@ -46,8 +53,13 @@ class Upkeep:
 
 class Refresh:
     """The self-test: shows that generator, script and oracle work, without the extension."""
-    each_statement = True
     mode = "self-test"
+
+    def mode_of(self, view):
+        return self.mode
+
+    def is_right_inside(self, view):
+        return True
 
     def register(self, server, view):
         return "refresh", None

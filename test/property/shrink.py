@@ -94,7 +94,7 @@ class Shrinker:
             self.attempt(plain)
 
 
-def sql(case, outcome, mode="immediate"):
+def sql(case, outcome, engine):
     """The case as a script for psql. Statements that fail are meant to."""
     lines = [f"-- seed {case.seed}: {outcome.what}"]
     lines += ["--   " + line for line in outcome.detail.splitlines()[:30]]
@@ -103,7 +103,7 @@ def sql(case, outcome, mode="immediate"):
     lines += [s + ";" for s in case.setup + case.optional]
     for view in case.views:
         lines += [s + ";" for s in view.helpers + [view.create()] + (view.indexes if case.seed % 2 else [])]
-        lines.append(f"SELECT upkeep.register('{view.name}', '{mode}');")
+        lines.append(f"SELECT upkeep.register('{view.name}', '{engine.mode_of(view)}');")
         lines += [s + ";" for s in (view.indexes if case.seed % 2 == 0 else [])]
     for done in outcome.log:
         note = f"  -- fails: {done.state}" if done.state else ""

@@ -23,14 +23,21 @@ class Job:
         self.seeds = 0
         self.shrinks = SHRINK_AT_MOST if shrink else 0
         self.server = Server(dsn)
-        self.engine = Refresh() if mode == "self-test" else Upkeep(mode)
-        self.runner = Runner(self.server, self.engine)
+        self.choose_engine(0)
         setting = self.server.rows("SHOW max_prepared_transactions")[0][0]
         self.prepared = int(setting) > 0 and mode != "self-test"
+
+    def choose_engine(self, seed):
+        mode = self.mode
+        if mode == "mixed":
+            mode = "immediate" if seed % 3 else "commit"
+        self.engine = Refresh() if mode == "self-test" else Upkeep(mode)
+        self.runner = Runner(self.server, self.engine)
 
     def seed(self, seed):
         """Returns (seed, status, what, detail, rejected views, statements, shape, features)."""
         self.seeds += 1
+        self.choose_engine(seed)
         if self.seeds % FRESH == 0:
             self.server.connection.close()
         case, outcome = self.attempt(seed)
@@ -101,7 +108,7 @@ class Job:
         os.makedirs(self.failures, exist_ok=True)
         path = os.path.join(self.failures, f"seed-{case.seed}.sql")
         with open(path, "w") as out:
-            out.write(sql(case, outcome, self.mode))
+            out.write(sql(case, outcome, self.engine))
         return path
 
     def clean(self):
