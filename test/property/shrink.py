@@ -6,8 +6,9 @@ import time
 class Shrinker:
     """Tries smaller cases with `run(case) -> Outcome` until none fails in the same way."""
 
-    def __init__(self, run, runs=300, seconds=60.0):
+    def __init__(self, run, engine, runs=300, seconds=60.0):
         self.run = run
+        self.engine = engine
         self.runs = runs
         self.end = time.monotonic() + seconds
 
@@ -31,7 +32,7 @@ class Shrinker:
         return self.runs > 0 and time.monotonic() < self.end
 
     def size(self):
-        return len(sql(self.case, self.outcome))
+        return len(sql(self.case, self.outcome, self.engine))
 
     def attempt(self, change):
         """Applies `change` to a copy; keeps the copy if it still fails likewise."""

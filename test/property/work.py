@@ -102,7 +102,7 @@ class Job:
         if self.shrinks > 0:
             self.shrinks -= 1
             runs = 25 if outcome.what.startswith("connection") else 300
-            case, outcome = Shrinker(self.rerun, runs).shrink(case, outcome)
+            case, outcome = Shrinker(self.rerun, self.engine, runs).shrink(case, outcome)
             if self.server.lost:
                 self.server.connect()
         os.makedirs(self.failures, exist_ok=True)
