@@ -158,8 +158,11 @@ COMMENT ON FUNCTION upkeep.capture_before() IS 'notes that a statement on a base
 CREATE FUNCTION upkeep.capture_after() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_capture_after';
 COMMENT ON FUNCTION upkeep.capture_after() IS 'records what a statement changed, and maintains the views when the outermost one ends';
 
+CREATE FUNCTION upkeep.capture_row() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_capture_row';
+COMMENT ON FUNCTION upkeep.capture_row() IS 'records a changed row of a table that takes part in inheritance';
+
 -- A further trigger on a base table that calls them would record its changes twice.
-REVOKE EXECUTE ON FUNCTION upkeep.capture_before(), upkeep.capture_after() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION upkeep.capture_before(), upkeep.capture_after(), upkeep.capture_row() FROM PUBLIC;
 
 -- Views ------------------------------------------------------------------------------------------------------------
 

@@ -92,6 +92,17 @@ int numeric_scale(int32 typmod) {
     return std::max(scale, 0);
 }
 
+/// The server takes a parent's primary key for a key of its children's rows too.
+bool Analyser::is_determined(Node *column, const Arm &arm) {
+    const Var *var = IsA(column, Var) ? castNode(Var, column) : nullptr;
+    const algebra::Input *input = var == nullptr ? nullptr : &arm.inputs[var->varno - kInputBase];
+    if (input == nullptr || input->kind != algebra::InputKind::table || view_->tables[input->source].constrained)
+        return true;
+    return refuse("ambiguous-column", "a column that GROUP BY does not list, of a table with children by inheritance",
+                  "The primary key that it depends on does not hold for the children's rows.",
+                  "Group by the column too, or read ONLY the parent.");
+}
+
 bool Analyser::functional_key(Node *column, KeyColumn *key) {
     TypeCacheEntry *type = lookup_type_cache(exprType(column), TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
     if (!OidIsValid(type->eq_opr) || !OidIsValid(type->lt_opr))
@@ -144,7 +155,8 @@ bool Analyser::group_by(Query *q, Node *having, const List *set, Arms input, Arm
     Collect collect{&parts, !node->scalar && q->groupingSets == NIL};
     collect_parts(reinterpret_cast<Node *>(targets), &collect);
     collect_parts(having, &collect);
-    for (int i = node->nkeys(); i < list_length(parts.keys); i++) {
+    const int written = node->nkeys();
+    for (int i = written; i < list_length(parts.keys); i++) {
         KeyColumn key;
         if (!functional_key(static_cast<Node *>(list_nth(parts.keys, i)), &key))
             return false;
@@ -162,6 +174,9 @@ bool Analyser::group_by(Query *q, Node *having, const List *set, Arms input, Arm
         arm.outputs = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(columns), arm));
         if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
             return false;
+        for (int i = written; i < node->nkeys(); i++)
+            if (!is_determined(static_cast<Node *>(list_nth(arm.outputs, i)), arm))
+                return false;
         expand_sets(&arm, ncolumns);
     }
     if (!add_node(node, input))
@@ -221,9 +236,10 @@ bool Analyser::add_node(GroupNode *node, const Arms &arms) {
             if (column && var->vartype == NUMERICOID && var->vartypmod >= VARHDRSZ)
                 this_scale = numeric_scale(var->vartypmod);
             scale = scale == -2 || scale == this_scale ? this_scale : -1;
-            const Oid relid = column ? view_->tables[block->inputs[var->varno - 1].source].relid : InvalidOid;
+            const TableSource *table = column ? &view_->tables[block->inputs[var->varno - 1].source] : nullptr;
+            const Oid relid = column ? table->relid : InvalidOid;
             bool not_null = false;
-            if (column) {
+            if (column && table->constrained) {
                 HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(var->varattno));
                 not_null = HeapTupleIsValid(tuple) && reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
                 if (HeapTupleIsValid(tuple))

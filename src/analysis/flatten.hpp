@@ -80,7 +80,8 @@ class Analyser {
     bool from_item(Query *q, Node *item, List *ctes, Arms *arms);
     bool range_table_entry(Query *q, int index, List *ctes, Arms *arms);
     bool add_table(RangeTblEntry *rte, int index, Arms *arms);
-    bool check_table(Oid relid, const RangeTblEntry *rte);
+    bool check_table(Oid relid, bool only);
+    bool check_member(Oid relid);
     bool add_view(RangeTblEntry *rte, int index, Arms *arms);
     bool add_query(Query *sub, int index, List *ctes, Arms *arms);
     bool add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms *arms);
@@ -109,6 +110,7 @@ class Analyser {
     static List *targets_of(Query *q, int *visible);
     bool distinct(List *targets, List *clauses, Arms *arms);
     bool add_node(GroupNode *node, const Arms &arms);
+    bool is_determined(Node *column, const Arm &arm);
     bool functional_key(Node *column, KeyColumn *key);
 
     bool set_operation(Query *q, Node *tree, List *ctes, Arms *out);

@@ -1,7 +1,9 @@
 // FROM and WHERE: base tables, views, subqueries, CTEs, functions, VALUES and inner joins, flattened into arms.
 #include "analysis/flatten.hpp"
 #include "analysis/row_source.hpp"
+#include "analysis/table_members.hpp"
 #include "catalog/registration.hpp"
+#include "catalog/table_tree.hpp"
 #include "pg/names.hpp"
 
 extern "C" {
@@ -147,22 +149,18 @@ bool Analyser::range_table_entry(Query *q, int index, List *ctes, Arms *arms) {
     }
 }
 
-bool Analyser::check_table(Oid relid, const RangeTblEntry *rte) {
+/// What every table whose rows are read must be: a partition or a child as well.
+bool Analyser::check_member(Oid relid) {
     const char *name = pg::qualified_name(relid);
-    Relation rel = table_open(relid, AccessShareLock);
-    const char relkind = rel->rd_rel->relkind;
-    const char persistence = rel->rd_rel->relpersistence;
-    const bool partition = rel->rd_rel->relispartition;
-    table_close(rel, NoLock);
+    const char relkind = get_rel_relkind(relid);
+    const char persistence = get_rel_persistence(relid);
     auto what = [&](const char *kind) { return psprintf("%s %s", kind, name); };
     if (relkind == RELKIND_FOREIGN_TABLE)
         return refuse("foreign-table", what("foreign table"), "Changes of a foreign table cannot be captured.",
                       "Copy the data into a local table.");
     if (relkind == RELKIND_MATVIEW)
         return not_yet(psprintf("materialized view %s as a source", name));
-    if (relkind == RELKIND_PARTITIONED_TABLE || partition)
-        return not_yet(psprintf("partitioned table %s", name));
-    if (relkind != RELKIND_RELATION)
+    if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
         return not_yet(psprintf("relation %s", name));
     if (persistence == RELPERSISTENCE_TEMP)
         return refuse("temporary-table", what("temporary table"),
@@ -171,15 +169,30 @@ bool Analyser::check_table(Oid relid, const RangeTblEntry *rte) {
         return refuse("unlogged-table", what("unlogged table"),
                       "An unlogged table is emptied by a crash, without any change that could be captured.",
                       "ALTER TABLE … SET LOGGED.");
-    if (relid < FirstNormalObjectId)
-        return refuse("system-catalog", what("system catalog"), "Changes of system catalogs cannot be captured.",
-                      "Use a table of your own.");
     if (catalog::is_subscribed(relid))
         return refuse("subscription-table", what("table"),
                       "A logical replication subscription feeds it, whose changes fire no statement triggers.",
                       "Register the materialized view with mode => 'manual'.");
-    if (find_inheritance_children(relid, AccessShareLock) != NIL || has_superclass(relid))
-        return not_yet(psprintf("table %s, which takes part in inheritance", name));
+    return true;
+}
+
+bool Analyser::check_table(Oid relid, bool only) {
+    const char *name = pg::qualified_name(relid);
+    auto what = [&](const char *kind) { return psprintf("%s %s", kind, name); };
+    LockRelationOid(relid, AccessShareLock);
+    if (!check_member(relid))
+        return false;
+    if (relid < FirstNormalObjectId)
+        return refuse("system-catalog", what("system catalog"), "Changes of system catalogs cannot be captured.",
+                      "Use a table of your own.");
+    for (Oid member : only ? pg::Vector<Oid>() : catalog::table_and_heirs(relid, AccessShareLock))
+        if (!check_member(member))
+            return false;
+    if (catalog::has_foreign_partition(relid))
+        return refuse("foreign-table", what("foreign partition beside table"),
+                      "PostgreSQL cannot tell what a statement on a partitioned table changes where a partition is "
+                      "foreign.",
+                      "Detach the foreign partition, or copy its data into a local table.");
     if (check_enable_rls(relid, owner_, true) == RLS_ENABLED)
         return refuse("row-level-security", what("row-level security on table"),
                       "The owner of the materialized view sees only some of the rows.",
@@ -187,21 +200,23 @@ bool Analyser::check_table(Oid relid, const RangeTblEntry *rte) {
     if (pg_class_aclcheck(relid, owner_, ACL_SELECT) != ACLCHECK_OK)
         return refuse("no-right", what("table"), "The owner of the materialized view has no SELECT right on it.",
                       "GRANT SELECT on the table to the owner of the materialized view.");
-    (void)rte;
     return true;
 }
 
 bool Analyser::add_table(RangeTblEntry *rte, int index, Arms *arms) {
-    if (!check_table(rte->relid, rte))
+    const bool only = !rte->inh && has_subclass(rte->relid);
+    if (!check_table(rte->relid, only))
         return false;
     int source = -1;
     for (size_t i = 0; i < view_->tables.size(); i++)
-        if (view_->tables[i].relid == rte->relid)
+        if (view_->tables[i].relid == rte->relid && view_->tables[i].only == only)
             source = static_cast<int>(i);
     if (source < 0) {
         source = static_cast<int>(view_->tables.size());
-        view_->tables.push_back({rte->relid, nullptr});
+        view_->tables.push_back({rte->relid, nullptr, only});
+        find_members(&view_->tables.back());
         view_->facts.push_back({RelationRelationId, rte->relid, 0, "table"});
+        view_->facts.push_back({RelationRelationId, rte->relid, 0, "members"});
     }
     for (Arm &arm : *arms) {
         arm.bindings[index - 1].input = static_cast<int>(arm.inputs.size());

@@ -73,6 +73,7 @@ void suspend(Oid view, const char *why, const char *hint) {
     registration.state = catalog::State::stale;
     registration.why = why;
     catalog::update_registration(registration);
+    CommandCounterIncrement(); // no subtransaction can begin before what this has invalidated is sent
     ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                       errmsg("materialized view \"%s\" is not kept up to date any more", get_rel_name(view)),
                       errdetail("%s", why), errhint("%s", hint ? hint : kRegisterAgain)));
@@ -93,6 +94,16 @@ static bool is_in_force(const catalog::Registration &registration) {
     return true;
 }
 
+// Where a partition is foreign, the transition tables of our triggers would make the server refuse DML on it.
+static void stop_capture(Oid view) {
+    const catalog::OwnDdl own;
+    for (const Oid source : catalog::sources(view)) {
+        if (catalog::find_table(source) == nullptr) {
+            capture::drop_triggers(source);
+        }
+    }
+}
+
 bool try_activate(Oid view, Rebuild scope) {
     const pg::Refusal *refusal = nullptr;
     const ErrorData *error = pg::in_subtransaction([&] {
@@ -111,6 +122,9 @@ bool try_activate(Oid view, Rebuild scope) {
     });
     if (refusal) {
         suspend(view, refusal->why, refusal->hint);
+        if (strcmp(refusal->code, "foreign-table") == 0) {
+            stop_capture(view);
+        }
     } else if (error) {
         suspend(view, error->message, error->hint);
     }

@@ -54,9 +54,15 @@ void require_maintainable(Oid view) {
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("materialized view %s cannot be kept up to date immediately", pg::qualified_name(view)),
                         errdetail("%s", refusal->why), errhint("%s", refusal->hint)));
-    for (const analysis::TableSource &table : design->program->query->tables)
-        if (pg_class_aclcheck(table.relid, GetUserId(), ACL_TRIGGER) != ACLCHECK_OK)
-            aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(table.relid));
+    auto require_right = [](Oid relid) {
+        if (pg_class_aclcheck(relid, GetUserId(), ACL_TRIGGER) != ACLCHECK_OK)
+            aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(relid));
+    };
+    // As for a trigger of one's own: the right on a table is that on its partitions and children.
+    for (const analysis::TableSource &table : design->program->query->tables) {
+        require_right(table.relid);
+        std::for_each(table.ancestors.begin(), table.ancestors.end(), require_right);
+    }
 }
 
 /// One at a time: nobody else registers or unregisters the view, and writers go on.

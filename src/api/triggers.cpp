@@ -18,6 +18,11 @@ UPKEEP_FUNCTION(upkeep_capture_before) {
     return PointerGetDatum(nullptr);
 }
 
+UPKEEP_FUNCTION(upkeep_capture_row) {
+    capture::after_row(require_trigger(fcinfo));
+    return PointerGetDatum(nullptr);
+}
+
 UPKEEP_FUNCTION(upkeep_capture_after) {
     if (capture::after_statement(require_trigger(fcinfo))) {
         maintain::run_pending();

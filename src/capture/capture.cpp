@@ -116,6 +116,44 @@ bool after_statement(TriggerData *trigger) {
     return !is_statement_open() && !taken.set && (is_due(Scope::statement) || is_due(Scope::transaction));
 }
 
+// In every scope whose views read the table.
+static void record_row(Scope scope, Relation relation, const Columns &columns, TupleTableSlot *old_row,
+                       TupleTableSlot *new_row) {
+    const Oid relid = RelationGetRelid(relation);
+    TupleDesc desc = RelationGetDescr(relation);
+    if ((find_pending(scope) != nullptr && find_pending(scope)->has_unknown(relid)) ||
+        (old_row != nullptr && new_row != nullptr && !is_relevant_change(desc, columns, old_row, new_row))) {
+        return;
+    }
+    PendingTable *table = require_table(scope, relation, columns);
+    if (table != nullptr) {
+        copy_row(require_pending(scope), *table, desc, old_row, new_row);
+    }
+}
+
+void after_row(TriggerData *trigger) {
+    sweep_dropped();
+    const catalog::TableEntry *table = catalog::find_table(RelationGetRelid(trigger->tg_relation));
+    if (table == nullptr) {
+        return;
+    }
+    TupleTableSlot *old_row = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? nullptr : trigger->tg_trigslot;
+    TupleTableSlot *new_row = TRIGGER_FIRED_BY_INSERT(trigger->tg_event)   ? trigger->tg_trigslot
+                              : TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot
+                                                                           : nullptr;
+    TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+    const bool immediate = table->immediate.nviews > 0;
+    const bool commit = table->commit.nviews > 0;
+    const Columns now = used_columns(desc, table->immediate.used);
+    const Columns later = used_columns(desc, table->commit.used);
+    if (commit) {
+        record_row(Scope::transaction, trigger->tg_relation, later, old_row, new_row);
+    }
+    if (immediate) {
+        record_row(Scope::statement, trigger->tg_relation, now, old_row, new_row);
+    }
+}
+
 pg::Vector<TableChange> take_changes(Scope scope) {
     pg::Vector<TableChange> changes;
     drop_later(taken.pending);

@@ -23,6 +23,7 @@ struct TableChange {
     bool unknown;            // rows were lost to us (TRUNCATE, a statement without its end): rebuild what depends on it
     const char *unknown_why; // for the log, or nullptr
     pg::Vector<Batch> batches; // empty if unknown
+    bool exact = false;        // rows of just this table as a source, not of others that share them
 };
 
 /// Reads rows through a read pointer of its own, so that several readers, and a user's triggers on the same transition
@@ -52,6 +53,10 @@ void before_statement(TriggerData *trigger);
 /// Records the transition tables. Returns true when no statement on a base table is open any more and something is due:
 /// call maintain::run_pending() at once, while the trigger's transition tables exist.
 bool after_statement(TriggerData *trigger);
+
+/// Records one row of a table that takes part in inheritance, whose statements have no transition tables for us. It
+/// comes before its statement's AFTER STATEMENT trigger; without any (a subscription), before the commit.
+void after_row(TriggerData *trigger);
 
 /// The pending changes of a scope, consumed: valid until release_changes. When the statement that has just ended is the
 /// only one, the batches of its scope are its own transition tables (nothing was copied). Until release_changes, or

@@ -193,6 +193,24 @@ bool has_relevant_update(TupleDesc desc, const Columns &columns, Tuplestorestate
     return false;
 }
 
+bool is_relevant_change(TupleDesc desc, const Columns &columns, TupleTableSlot *old_row, TupleTableSlot *new_row) {
+    return is_relevant_pair(desc, columns, old_row, new_row);
+}
+
+void copy_row(Pending &pending, PendingTable &table, TupleDesc desc, TupleTableSlot *old_row, TupleTableSlot *new_row) {
+    Copier copier(table, desc);
+    if (old_row != nullptr) {
+        begin_append(pending, table.old_rows);
+        copier.put(table.old_rows.store, old_row);
+        end_append(table.old_rows);
+    }
+    if (new_row != nullptr) {
+        begin_append(pending, table.new_rows);
+        copier.put(table.new_rows.store, new_row);
+        end_append(table.new_rows);
+    }
+}
+
 void copy_rows(Pending &pending, PendingTable &table, TupleDesc desc, Tuplestorestate *old_rows,
                Tuplestorestate *new_rows) {
     if (old_rows != nullptr && new_rows != nullptr &&

@@ -4,6 +4,9 @@
 
 namespace upkeep::capture {
 
+struct Pending;
+struct PendingTable;
+
 /// The columns of a base table that its views use.
 struct Columns {
     int natts = 0;
@@ -22,8 +25,10 @@ TupleDesc pending_desc(TupleDesc desc, const Columns &columns);
 /// True if some pair of rows (the same position in both) differs in a used column.
 bool has_relevant_update(TupleDesc desc, const Columns &columns, Tuplestorestate *old_rows, Tuplestorestate *new_rows);
 
-struct Pending;
-struct PendingTable;
+/// True if the two versions of a row differ in a used column.
+bool is_relevant_change(TupleDesc desc, const Columns &columns, TupleTableSlot *old_row, TupleTableSlot *new_row);
+/// Copies one row. Either may be nullptr.
+void copy_row(Pending &pending, PendingTable &table, TupleDesc desc, TupleTableSlot *old_row, TupleTableSlot *new_row);
 
 /// Copies the transition rows of a statement; of an UPDATE only the pairs that differ. Either may be nullptr.
 void copy_rows(Pending &pending, PendingTable &table, TupleDesc desc, Tuplestorestate *old_rows,

@@ -1,6 +1,7 @@
 // The capture triggers of a base table: which they are, whether they are there, creating and dropping them.
 #include "capture/capture.hpp"
 #include "capture/nesting.hpp"
+#include "catalog/table_tree.hpp"
 
 extern "C" {
 #include "catalog/pg_authid.h"
@@ -33,6 +34,26 @@ constexpr Definition definitions[] = {
     {"00_upkeep_after_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, "capture_after", nullptr, nullptr},
 };
 
+// Of a table that takes part in inheritance: transition tables would mix its rows with those of its children, so the
+// rows come one by one, each to the trigger of its own table.
+constexpr int16 row_events = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
+constexpr Definition row_definitions[] = {
+    {"00_upkeep_before", TRIGGER_TYPE_BEFORE, all_events, "capture_before", nullptr, nullptr},
+    {"00_upkeep_after_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT, "capture_after", nullptr, nullptr},
+    {"00_upkeep_after_update", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE, "capture_after", nullptr, nullptr},
+    {"00_upkeep_after_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE, "capture_after", nullptr, nullptr},
+    {"00_upkeep_after_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, "capture_after", nullptr, nullptr},
+    {"00_upkeep_after_row", TRIGGER_TYPE_AFTER | TRIGGER_TYPE_ROW, row_events, "capture_row", nullptr, nullptr},
+};
+constexpr const Definition &row_definition = row_definitions[5];
+
+std::span<const Definition> definitions_for(Relation relation) {
+    if (catalog::is_in_inheritance(RelationGetRelid(relation))) {
+        return row_definitions;
+    }
+    return definitions;
+}
+
 Oid require_function(const char *name) {
     List *qualified = list_make2(makeString(pstrdup("upkeep")), makeString(pstrdup(name)));
     return LookupFuncName(qualified, 0, nullptr, false);
@@ -63,8 +84,11 @@ bool is_right(Relation relation, const Definition &definition) {
 }
 
 bool are_right(Relation relation) {
-    return std::all_of(std::begin(definitions), std::end(definitions),
-                       [relation](const Definition &definition) { return is_right(relation, definition); });
+    const std::span<const Definition> wanted = definitions_for(relation);
+    const bool by_row = wanted.size() == std::size(row_definitions);
+    return std::all_of(wanted.begin(), wanted.end(),
+                       [relation](const Definition &definition) { return is_right(relation, definition); }) &&
+           (by_row || find_trigger(relation, row_definition) == nullptr);
 }
 
 List *add_transition(List *list, const char *name, bool is_new) {
@@ -82,13 +106,22 @@ void create_trigger(Oid relid, const Definition &definition) {
     CreateTrigStmt *statement = makeNode(CreateTrigStmt);
     statement->replace = true;
     statement->trigname = pstrdup(definition.name);
-    statement->timing = definition.timing;
+    statement->row = (definition.timing & TRIGGER_TYPE_ROW) != 0;
+    statement->timing = static_cast<int16>(definition.timing & ~TRIGGER_TYPE_ROW);
     statement->events = definition.events;
     statement->transitionRels = add_transition(nullptr, definition.old_table, false);
     statement->transitionRels = add_transition(statement->transitionRels, definition.new_table, true);
     CreateTriggerFiringOn(statement, nullptr, relid, InvalidOid, InvalidOid, InvalidOid,
                           require_function(definition.function), InvalidOid, nullptr, false, false,
                           TRIGGER_FIRES_ALWAYS);
+}
+
+void drop_trigger(const Trigger *trigger) {
+    if (trigger != nullptr) {
+        const ObjectAddress address{TriggerRelationId, trigger->tgoid, 0};
+        performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+        CommandCounterIncrement();
+    }
 }
 
 bool is_in_use(Relation relation) {
@@ -124,11 +157,15 @@ void create_triggers(Oid relid) {
     int context;
     GetUserIdAndSecContext(&user, &context);
     SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context | SECURITY_LOCAL_USERID_CHANGE);
-    for (const Definition &definition : definitions) {
+    const std::span<const Definition> wanted = definitions_for(relation);
+    for (const Definition &definition : wanted) {
         if (!is_right(relation, definition)) {
             create_trigger(relid, definition);
             CommandCounterIncrement();
         }
+    }
+    if (wanted.size() != std::size(row_definitions)) {
+        drop_trigger(find_trigger(relation, row_definition));
     }
     SetUserIdAndSecContext(user, context);
     table_close(relation, NoLock);
@@ -144,7 +181,7 @@ void drop_triggers(Oid relid) {
     }
     ObjectAddresses *triggers = new_object_addresses();
     if (!is_in_use(relation)) {
-        for (const Definition &definition : definitions) {
+        for (const Definition &definition : row_definitions) { // the names of all
             const Trigger *trigger = find_trigger(relation, definition);
             if (trigger != nullptr) {
                 ObjectAddress address;

@@ -2,13 +2,13 @@
 // fact does, and not when its object is renamed or moved to another schema. Facts are not dumped: OIDs may be part of
 // them.
 #include "catalog/registration.hpp"
+#include "catalog/table_tree.hpp"
 
 extern "C" {
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_enum.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_policy.h"
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_subscription_rel.h"
@@ -245,26 +245,49 @@ const char *table(Oid relid) {
     if (form->relrowsecurity) {
         append_policies(&description, relid);
     }
-    if (form->relhassubclass) {
-        ListCell *cell;
-        foreach (cell, find_inheritance_children(relid, NoLock)) {
-            appendStringInfo(&description, "|child %u", lfirst_oid(cell));
-        }
-    }
-    scan_catalog(InheritsRelationId, InheritsRelidSeqnoIndexId, Anum_pg_inherits_inhrelid, relid,
-                 [&](HeapTuple parent, TupleDesc) {
-                     appendStringInfo(&description, "|parent %u",
-                                      reinterpret_cast<Form_pg_inherits>(GETSTRUCT(parent))->inhparent);
-                 });
-    const char *found =
-        psprintf("%c%c%c%c%c%s %s", form->relkind, form->relpersistence, form->relispartition ? 'p' : '-',
-                 form->relrowsecurity ? 'r' : '-', form->relforcerowsecurity ? 'f' : '-',
-                 is_subscribed(form->oid) ? "s" : "", description.len > 0 ? digest(description) : "");
+    const char *found = psprintf("%c%c%c%c%s %s", form->relkind, form->relpersistence, form->relrowsecurity ? 'r' : '-',
+                                 form->relforcerowsecurity ? 'f' : '-', is_subscribed(form->oid) ? "s" : "",
+                                 description.len > 0 ? digest(description) : "");
     ReleaseSysCache(tuple);
     return found;
 }
 
+// The tables whose rows are read through it, each with what decides whether its changes are captured; then those whose
+// statements reach it. See members_in.
+const char *members(Oid relid) {
+    if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid))) {
+        return kGone;
+    }
+    StringInfoData description;
+    initStringInfo(&description);
+    for (const Oid member : table_and_heirs(relid, NoLock)) {
+        appendStringInfo(&description, "%u%c%c%s", member, get_rel_relkind(member), get_rel_persistence(member),
+                         is_subscribed(member) ? "s" : "");
+        if (member != relid) {
+            StringInfoData generated;
+            initStringInfo(&generated);
+            append_generated_columns(&generated, member);
+            appendStringInfoString(&description, generated.len > 0 ? digest(generated) : "");
+        }
+        appendStringInfoChar(&description, ' ');
+    }
+    appendStringInfoChar(&description, is_in_inheritance(relid) ? 'i' : '-');
+    appendStringInfoChar(&description, has_foreign_partition(relid) ? 'f' : '-');
+    for (const Oid ancestor : ancestors(relid)) {
+        appendStringInfo(&description, " %u", ancestor);
+    }
+    return description.data;
+}
+
 } // namespace
+
+pg::Vector<Oid> members_in(const char *fingerprint) {
+    pg::Vector<Oid> found;
+    for (const char *at = fingerprint; *at >= '0' && *at <= '9'; at = strchr(at, ' ') + 1) {
+        found.push_back(static_cast<Oid>(strtoul(at, nullptr, 10)));
+    }
+    return found;
+}
 
 bool is_subscribed(Oid relid) {
     Relation subscriptions = table_open(SubscriptionRelRelationId, AccessShareLock);
@@ -306,6 +329,9 @@ const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 sub
     }
     if (name == "table") {
         return table(objid);
+    }
+    if (name == "members") {
+        return members(objid);
     }
     if (name == "owner") {
         return owner(objid);

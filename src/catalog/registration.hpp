@@ -48,7 +48,7 @@ void set_state_tables(Oid view, const StateTable *tables, int n);
 struct Fact {
     Oid classid, objid;
     int32 subid;
-    const char *kind;        // "not-null", "key", "foreign-key", "function", "enum", "view", "table", "owner"
+    const char *kind; // "not-null", "key", "foreign-key", "function", "enum", "view", "table", "members", "owner"
     const char *fingerprint; // text that changes when the fact changes
 };
 void set_facts(Oid view, const Fact *facts, int n);
@@ -62,8 +62,10 @@ void set_settings(Oid view, const Setting *settings, int n);
 
 /// What the fact is now, for Fact::fingerprint; "gone" when the object does not exist. Kinds and their objects:
 /// not-null (pg_class, table, column), key (pg_constraint or the pg_class entry of an index), foreign-key
-/// (pg_constraint), function (pg_proc), enum (pg_type), view and table (pg_class). Raises for an unknown kind.
+/// (pg_constraint), function (pg_proc), enum (pg_type), view, table and members (pg_class). Raises for an unknown kind.
 const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 subid);
+/// The tables that a fingerprint of kind members lists: those whose rows were read through the table.
+pg::Vector<Oid> members_in(const char *fingerprint);
 pg::Vector<Fact> facts(Oid view); // as stored
 /// True if a logical replication subscription feeds the table: its apply worker fires no statement triggers.
 bool is_subscribed(Oid relid);

@@ -1,4 +1,5 @@
 // Building: everything that a registered view needs, and its contents by difference.
+#include "analysis/table_members.hpp"
 #include "catalog/registration.hpp"
 #include "maintain/identity.hpp"
 #include "maintain/maintain.hpp"
@@ -23,6 +24,9 @@ constexpr const char *kPinned[] = {
     "TimeZone",     "DateStyle", "IntervalStyle", "extra_float_digits", "default_text_search_config",
     "bytea_output", "xmlbinary", "xmloption",     "lc_monetary",        "lc_numeric",
     "lc_time"};
+
+/// In the names of the indexes that are made as identities.
+constexpr const char *kIdentityName = "_upkeep_key";
 
 [[noreturn]] void raise_refusal(Oid view, const pg::Refusal &refusal) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -67,9 +71,9 @@ void record_settings(const Design &design, bool keep) {
 void record_sources(const Design &design) {
     pg::Vector<Oid> relids;
     pg::Vector<Bitmapset *> used;
-    for (const analysis::TableSource &table : design.program->query->tables) {
-        relids.push_back(table.relid);
-        used.push_back(table.used);
+    for (const analysis::Captured &captured : analysis::captured_relations(*design.program->query)) {
+        relids.push_back(captured.relid);
+        used.push_back(captured.used);
     }
     catalog::set_sources(design.program->view, relids.data(), used.data(), static_cast<int>(relids.size()));
 }
@@ -137,7 +141,7 @@ void index_tied_columns(const Program &p, const NodeProgram &node, Oid relid, Id
 Oid make_storage(Design *design, bool same_layout) {
     Program *p = design->program;
     Relation rel = table_open(p->view, NoLock);
-    const char *name = psprintf("%s_upkeep_key", RelationGetRelationName(rel));
+    const char *name = psprintf("%s%s", RelationGetRelationName(rel), kIdentityName);
     table_close(rel, NoLock);
     const Identity identity =
         create_identity(p->view, design->view_kind, {design->view_key.data(), design->view_key.size()},
@@ -307,14 +311,14 @@ void set_manual(catalog::Registration *registration) {
 bool is_followed(const catalog::Registration &registration, const Design &design) {
     if (!registration.active || registration.state != catalog::State::active)
         return false;
-    for (const analysis::TableSource &table : design.program->query->tables) {
-        const catalog::TableEntry *entry = catalog::find_table(table.relid);
+    for (const analysis::Captured &captured : analysis::captured_relations(*design.program->query)) {
+        const catalog::TableEntry *entry = catalog::find_table(captured.relid);
         if (entry == nullptr)
             return false;
         const catalog::Readers &readers = entry->of(registration.mode);
         const Oid *end = readers.views + readers.nviews;
-        if (std::find(readers.views, end, registration.view) == end || !bms_is_subset(table.used, readers.used) ||
-            !capture::has_triggers(table.relid))
+        if (std::find(readers.views, end, registration.view) == end || !bms_is_subset(captured.used, readers.used) ||
+            !capture::has_triggers(captured.relid))
             return false;
     }
     return true;
@@ -335,9 +339,25 @@ void lock_for_building(catalog::Registration *registration, const Design &design
             return;
         }
     }
-    for (const analysis::TableSource &table : design.program->query->tables)
-        capture::create_triggers(table.relid);
+    for (const analysis::Captured &captured : analysis::captured_relations(*design.program->query))
+        capture::create_triggers(captured.relid);
     LockRelationOid(view, ShareRowExclusiveLock);
+}
+
+/// An index that was made as the identity and is it no more: a unique one may forbid what the view has to hold now.
+void drop_former_identity(Oid former, Oid present) {
+    if (!OidIsValid(former) || former == present || get_rel_relkind(former) != RELKIND_INDEX ||
+        strstr(get_rel_name(former), kIdentityName) == nullptr)
+        return; // or the user's own
+    const ObjectAddress index{RelationRelationId, former, 0};
+    performDeletion(&index, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+    CommandCounterIncrement();
+}
+
+void drop_unused_triggers(const pg::Vector<Oid> &relids) {
+    for (Oid relid : relids)
+        if (catalog::views_of(relid).empty() && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+            capture::drop_triggers(relid);
 }
 
 /// Writers first, as they lock: what nobody else's view needs is dropped.
@@ -375,12 +395,16 @@ int64 activate(Oid view) {
         raise_refusal(view, *refusal);
     lock_for_building(&registration, *design);
     set_populated(view);
+    const Oid former_identity = registration.identity_index;
     const bool same_layout = registration.active && strcmp(registration.layout, design->program->layout) == 0;
     {
         pg::RunAs as(owner, pg::RunAs::Path::fixed);
         registration.identity_index = make_storage(design, same_layout);
     }
+    drop_former_identity(former_identity, registration.identity_index);
+    const pg::Vector<Oid> sources_before = catalog::sources(view);
     record_sources(*design);
+    drop_unused_triggers(sources_before);
     record_facts(*design);
     record_settings(*design, registration.active);
     registration.active = true;
@@ -456,9 +480,7 @@ void deactivate(Oid view, bool view_exists) {
     catalog::delete_registration(view);
     forget_program(view);
     CommandCounterIncrement();
-    for (Oid relid : sources)
-        if (catalog::views_of(relid).empty() && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-            capture::drop_triggers(relid);
+    drop_unused_triggers(sources);
     if (!view_exists || !OidIsValid(registration.identity_index))
         return;
     // The index stays with the view, unless it calls a function of ours.

@@ -163,15 +163,15 @@ bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes) {
         delta.relid = tables[t].relid;
         bool in_sign = false, out_sign = false;
         for (const capture::TableChange &change : changes)
-            if (change.relid == delta.relid)
-                for (const capture::Batch &batch : change.batches) {
-                    const int64 n = tuplestore_tuple_count(batch.rows);
-                    if (n == 0)
-                        continue;
-                    delta.batches.push_back(batch);
-                    delta.rows += n;
-                    (batch.weight > 0 ? in_sign : out_sign) = true;
-                }
+            for (const capture::Batch &captured : change.batches) {
+                const capture::Batch batch = pass_rows(run, tables[t], change, captured);
+                const int64 n = batch.rows == nullptr ? 0 : tuplestore_tuple_count(batch.rows);
+                if (n == 0)
+                    continue;
+                delta.batches.push_back(batch);
+                delta.rows += n;
+                (batch.weight > 0 ? in_sign : out_sign) = true;
+            }
         if (delta.rows == 0)
             continue;
         delta.desc = delta.batches[0].desc;

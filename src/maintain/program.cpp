@@ -234,6 +234,8 @@ Program *find_program(Oid view, const char **why) {
         return nullptr; // `why` lives as long as the current context
     }
     MemoryContextSetParent(context, CacheMemoryContext);
+    static uint64 compiled = 0;
+    program->serial = ++compiled;
     entry->program = program;
     return program;
 }

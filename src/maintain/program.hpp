@@ -89,6 +89,7 @@ struct TableProgram {
 };
 
 struct Program {
+    uint64 serial; // every one that this backend compiles has another
     Oid view;
     Oid owner;
     MemoryContext context;

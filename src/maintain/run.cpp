@@ -108,10 +108,13 @@ void repair(Oid view, const char *why) {
 }
 
 bool is_unknown(const Program &program, const pg::Vector<capture::TableChange> &changes) {
+    auto is_in = [](const pg::Vector<Oid> &relids, Oid relid) {
+        return std::find(relids.begin(), relids.end(), relid) != relids.end();
+    };
     for (const capture::TableChange &change : changes)
         if (change.unknown)
             for (const analysis::TableSource &table : program.query->tables)
-                if (table.relid == change.relid)
+                if (is_in(table.members, change.relid) || is_in(table.ancestors, change.relid))
                     return true;
     return false;
 }
@@ -138,11 +141,12 @@ void record_rebuild(Oid view, instr_time start) {
 
 /// Locks what the run will use, in an order in which nobody else waits: whoever rebuilds the view (REFRESH, TRUNCATE of
 /// a base table) has finished then, before the run's snapshot, and nobody begins to while state and view differ.
-void lock_relations(const Program &program) {
+void lock_relations(const Program &program, bool reads_tables) {
     const auto &tables = program.query->tables;
     for (const analysis::TableSource &table : tables)
-        if (tables.size() > 1) // the only one is locked by the statement itself
-            LockRelationOid(table.relid, AccessShareLock);
+        if (tables.size() > 1 || (reads_tables && table.members.size() > 1)) // a single one is locked by the statement
+            for (Oid member : table.members)
+                LockRelationOid(member, AccessShareLock);
     LockRelationOid(program.view, RowExclusiveLock);
     for (const NodeProgram &node : program.nodes)
         if (!node.in_view)
@@ -150,12 +154,14 @@ void lock_relations(const Program &program) {
 }
 
 /// The view's program, with its relations locked. nullptr: gone meanwhile, or why it is stale.
-Program *lock_program(Oid view, const char **why) {
+Program *lock_program(Oid view, const pg::Vector<capture::TableChange> &changes, const char **why) {
     Program *program = find_program(view, why);
-    if (program == nullptr)
-        return nullptr;
-    lock_relations(*program);
-    return find_program(view, why); // a new one, if the view was changed while we waited
+    for (uint64 locked = 0; program != nullptr && program->serial != locked;) {
+        locked = program->serial;
+        lock_relations(*program, program->fixed_path || is_unknown(*program, changes));
+        program = find_program(view, why); // a new one, if the view was changed while we waited
+    }
+    return program;
 }
 
 void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
@@ -165,7 +171,7 @@ void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
     if (measured)
         INSTR_TIME_SET_CURRENT(start);
     const char *why = nullptr;
-    Program *program = lock_program(view, &why);
+    Program *program = lock_program(view, changes, &why);
     if (program == nullptr) {
         catalog::Registration registration;
         if (catalog::find_registration(view, &registration)) // else dropped or unregistered meanwhile
@@ -187,6 +193,7 @@ void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
         if (load_deltas(run, changes))
             execute(run);
     }
+    finish_passages(run);
     if (run.broken)
         repair(view, run.broken_why);
     if (measured)

@@ -23,6 +23,7 @@ struct Run {
     MemoryContext memory;                      // of this run
     pg::Vector<TableDelta> tables;             // by table number of the query
     pg::Vector<ZSet *> node_deltas;            // by node number, nullptr until applied
+    pg::Vector<Tuplestorestate *> passed;      // rows captured in other tables, as rows of their source
     pg::Vector<Tuplestorestate *> node_stores; // by node number, of the nodes whose deltas SQL knows already; or empty
     bool spi = false;                          // connected, deltas registered
     bool broken = false;                       // a row that should be there is not: the view is stale
@@ -34,6 +35,12 @@ struct Run {
 
 /// Reads the captured changes of the program's tables. False: nothing relevant changed.
 bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes);
+
+/// The part of a captured batch that is rows of the source, where the source's columns that are used are at their
+/// places; `rows` is nullptr where none can be. finish_passages ends what was made for it.
+capture::Batch pass_rows(Run &run, const analysis::TableSource &source, const capture::TableChange &change,
+                         const capture::Batch &batch);
+void finish_passages(Run &run);
 
 /// Calls visit(slot, weight) for each changed row of a table; the slot has the table's own columns.
 template <typename Visit> void for_each_row(Run &run, int table, Visit visit);

@@ -95,7 +95,7 @@ bool key_from_primary_keys(Design *design, const analysis::ViewQuery &query) {
     const Block &block = *query.output.blocks[0];
     pg::Vector<pg::Vector<AttrNumber>> keys;
     for (size_t i = 0; i < block.inputs.size(); i++) {
-        if (block.inputs[i].kind != algebra::InputKind::table)
+        if (block.inputs[i].kind != algebra::InputKind::table || !query.tables[block.inputs[i].source].constrained)
             return false;
         Oid constraint = InvalidOid;
         keys.push_back(primary_key(block.rtes[i]->relid, &constraint));

@@ -1,0 +1,72 @@
+#include "catalog/table_tree.hpp"
+
+extern "C" {
+#include "catalog/pg_inherits.h"
+}
+
+namespace upkeep::catalog {
+
+namespace {
+
+pg::Vector<Oid> parents(Oid relid) {
+    pg::Vector<Oid> found;
+    const Relation inherits = table_open(InheritsRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+    SysScanDesc scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
+    for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
+        found.push_back(reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent);
+    }
+    systable_endscan(scan);
+    table_close(inherits, AccessShareLock);
+    return found;
+}
+
+} // namespace
+
+pg::Vector<Oid> table_and_heirs(Oid relid, LOCKMODE lock) {
+    pg::Vector<Oid> found;
+    ListCell *cell;
+    foreach (cell, find_all_inheritors(relid, lock, nullptr)) {
+        found.push_back(lfirst_oid(cell));
+    }
+    return found;
+}
+
+pg::Vector<Oid> ancestors(Oid relid) {
+    pg::Vector<Oid> found = parents(relid);
+    for (std::size_t i = 0; i < found.size(); i++) {
+        for (const Oid parent : parents(found[i])) {
+            if (std::find(found.begin(), found.end(), parent) == found.end()) {
+                found.push_back(parent);
+            }
+        }
+    }
+    std::reverse(found.begin(), found.end());
+    return found;
+}
+
+bool has_inheritance_children(Oid relid) {
+    return get_rel_relkind(relid) == RELKIND_RELATION && has_subclass(relid) &&
+           find_inheritance_children(relid, NoLock) != NIL;
+}
+
+bool is_in_inheritance(Oid relid) {
+    return get_rel_relkind(relid) == RELKIND_RELATION && !get_rel_relispartition(relid) &&
+           (has_superclass(relid) || has_inheritance_children(relid));
+}
+
+bool has_foreign_partition(Oid relid) {
+    if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE && !get_rel_relispartition(relid)) {
+        return false;
+    }
+    const pg::Vector<Oid> above = ancestors(relid);
+    for (const Oid member : table_and_heirs(above.empty() ? relid : above[0], NoLock)) {
+        if (get_rel_relkind(member) == RELKIND_FOREIGN_TABLE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+} // namespace upkeep::catalog
