@@ -1,0 +1,20 @@
+// Orders in which only rows with the same image tie.
+#pragma once
+#include "pg/memory.hpp"
+
+namespace upkeep::analysis {
+
+/// Whether values that are equal, by the default equality of the expression's type, can have different images.
+bool has_several_images(const Expr *expression);
+
+/// Extends an ORDER BY list so that rows that tie in it have the same image in all the expressions. The clauses refer
+/// to `targets`, where missing expressions are added as hidden entries. Nothing is added where nothing is missing.
+void order_by_image(List **clauses, List **targets, List *expressions);
+
+/// The expressions, each once, without constants.
+List *distinct_expressions(List *expressions);
+
+/// Whether the list has an equal expression.
+bool has_expression(const List *expressions, const Node *expression);
+
+} // namespace upkeep::analysis

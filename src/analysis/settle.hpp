@@ -1,0 +1,28 @@
+// Where PostgreSQL is free in what a query returns, a query that leaves nothing free.
+//
+// Which of tied rows LIMIT and DISTINCT ON keep, the order among peers of a window, the order of the elements of
+// ARRAY(SELECT …) and of array_agg: the settled query takes the order of the images of what it shows. Its result is one
+// that the original query may return as well, and the same in every evaluation over the same data.
+#pragma once
+#include "pg/memory.hpp"
+
+namespace upkeep::analysis {
+
+enum class Choices : std::uint8_t {
+    rows, // which rows, and their order; not how sums of floats round, and which of equal values is shown
+    all,  // these, too, as far as SQL can say it
+};
+
+/// The settled query, a palloc'd copy: `query` is not changed. All levels are settled: subqueries, CTEs, sublinks, arms
+/// of set operations. Works on a query before and after rewriting; ordinary views in it are not looked into.
+///
+/// Left as they are: frames of RANGE or GROUPS with offsets or exclusions below functions that depend on the order
+/// among peers, window functions of extensions, aggregates with DISTINCT, percentile_disc and mode over types whose
+/// equal values have several images, and, in set operations, which of equal rows is shown.
+Query *settle(const Query *query, Choices choices = Choices::all);
+
+/// Gives an aggregate call whose result depends on the order of its input rows an order by its arguments, behind the
+/// ORDER BY that it has. The order is the same whether an argument is a column or a constant.
+void settle_call(Aggref *call, Choices choices);
+
+} // namespace upkeep::analysis

@@ -1,0 +1,384 @@
+// Windows: which functions depend on the order among peers, and windows in which no rows but copies are peers.
+#include "analysis/image_order.hpp"
+#include "analysis/settle_internal.hpp"
+#include "pg/entry.hpp"
+
+extern "C" {
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_clause.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
+}
+
+namespace upkeep::analysis {
+namespace {
+
+constexpr Oid kGreaterEqual = 430; // pg_catalog.>=(bigint, integer)
+constexpr int kWholePartition = FRAMEOPTION_NONDEFAULT | FRAMEOPTION_ROWS | FRAMEOPTION_BETWEEN |
+                                FRAMEOPTION_START_UNBOUNDED_PRECEDING | FRAMEOPTION_END_UNBOUNDED_FOLLOWING;
+constexpr int kRowsSoFar = FRAMEOPTION_NONDEFAULT | FRAMEOPTION_ROWS | FRAMEOPTION_BETWEEN |
+                           FRAMEOPTION_START_UNBOUNDED_PRECEDING | FRAMEOPTION_END_CURRENT_ROW;
+
+// What takes the place of a window.
+enum class Remedy : std::uint8_t {
+    none,    // nothing depends on the order among peers, or nothing can be done
+    order,   // a longer ORDER BY, the same frame
+    number,  // a longer ORDER BY, no frame: for functions that have none
+    whole,   // a longer ORDER BY, the whole partition as frame
+    peers,   // each group of peers as a partition of its own, which is the frame
+    nth,     // as whole, where the frame reaches as far
+    running, // the value at the last of the peers, of a frame that ends at each row
+};
+
+struct Frame {
+    int options;
+    bool ordered;
+
+    bool rows() const { return options & FRAMEOPTION_ROWS; }
+    bool from_first() const {
+        return (options & FRAMEOPTION_START_UNBOUNDED_PRECEDING) ||
+               (!rows() && !ordered && (options & FRAMEOPTION_START_CURRENT_ROW));
+    }
+    bool to_last() const {
+        return (options & FRAMEOPTION_END_UNBOUNDED_FOLLOWING) ||
+               (!rows() && !ordered && (options & FRAMEOPTION_END_CURRENT_ROW));
+    }
+    bool from_peers() const { return !rows() && ordered && (options & FRAMEOPTION_START_CURRENT_ROW); }
+    bool to_peers() const { return !rows() && ordered && (options & FRAMEOPTION_END_CURRENT_ROW); }
+    bool to_peers_or_more() const {
+        return to_peers() || to_last() || (options & FRAMEOPTION_END_OFFSET_FOLLOWING) != 0;
+    }
+    bool from_peers_or_more() const {
+        return from_peers() || from_first() || (options & FRAMEOPTION_START_OFFSET_PRECEDING) != 0;
+    }
+};
+
+bool is_numbering(Oid function) {
+    switch (function) {
+    case F_ROW_NUMBER:
+    case F_NTILE:
+    case F_LAG_ANYELEMENT:
+    case F_LAG_ANYELEMENT_INT4:
+    case F_LAG_ANYCOMPATIBLE_INT4_ANYCOMPATIBLE:
+    case F_LEAD_ANYELEMENT:
+    case F_LEAD_ANYELEMENT_INT4:
+    case F_LEAD_ANYCOMPATIBLE_INT4_ANYCOMPATIBLE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+Remedy remedy_of_rows(const Frame &frame, bool sensitive) {
+    if (frame.options & (FRAMEOPTION_EXCLUDE_GROUP | FRAMEOPTION_EXCLUDE_TIES))
+        return Remedy::none;
+    return frame.from_first() && frame.to_last() && !sensitive ? Remedy::none : Remedy::order;
+}
+
+Remedy remedy_of_value(Oid function, const Frame &frame) {
+    switch (function) {
+    case F_FIRST_VALUE:
+        if (frame.from_first() && frame.to_peers_or_more())
+            return Remedy::whole;
+        return frame.from_peers() && frame.to_peers_or_more() ? Remedy::peers : Remedy::none;
+    case F_LAST_VALUE:
+        if (frame.to_last() && frame.from_peers_or_more())
+            return Remedy::whole;
+        return frame.to_peers() && frame.from_peers_or_more() ? Remedy::peers : Remedy::none;
+    case F_NTH_VALUE:
+        if (frame.from_peers() && frame.to_peers())
+            return Remedy::peers;
+        return frame.from_first() && frame.to_peers() ? Remedy::nth : Remedy::none;
+    default:
+        if (frame.from_peers() && frame.to_peers())
+            return Remedy::peers;
+        return frame.from_first() && frame.to_peers() ? Remedy::running : Remedy::none;
+    }
+}
+
+Remedy find_remedy(const WindowFunc *function, const WindowClause *window) {
+    const Frame frame{window->frameOptions, window->orderClause != NIL};
+    if (is_numbering(function->winfnoid))
+        return Remedy::number;
+    const bool is_value =
+        function->winfnoid == F_FIRST_VALUE || function->winfnoid == F_LAST_VALUE || function->winfnoid == F_NTH_VALUE;
+    if (!function->winagg && !is_value)
+        return Remedy::none; // rank() and its like are determined; of others nothing is known
+    const bool sensitive = is_value || is_order_sensitive(function->winfnoid, function->args);
+    if (frame.rows())
+        return remedy_of_rows(frame, sensitive);
+    if (!sensitive || (frame.options & FRAMEOPTION_EXCLUSION) != 0)
+        return Remedy::none;
+    if (frame.from_first() && frame.to_last())
+        return Remedy::whole;
+    return remedy_of_value(function->winfnoid, frame);
+}
+
+// What rows must agree in to be exchanged without a trace: every part of the columns that is no window function.
+bool collect_parts(Node *node, List **parts) {
+    if (node == nullptr)
+        return false;
+    if (!IsA(node, List) && !IsA(node, NamedArgExpr) && !contain_windowfuncs(node) && !expression_returns_set(node) &&
+        !contain_volatile_functions(node)) {
+        *parts = lappend(*parts, node);
+        return false;
+    }
+    return pg::walk_tree(
+        node,
+        [](Node *child, void *context) {
+            return pg::guard([&] { return collect_parts(child, static_cast<List **>(context)); });
+        },
+        parts);
+}
+
+/// One level whose windows are settled.
+class Windows {
+  public:
+    explicit Windows(Query *q) : q_(q) {
+        ListCell *cell;
+        foreach (cell, q->targetList)
+            collect_parts(reinterpret_cast<Node *>(lfirst_node(TargetEntry, cell)->expr), &parts_);
+        parts_ = distinct_expressions(static_cast<List *>(copyObjectImpl(parts_)));
+    }
+
+    void settle() {
+        ListCell *cell;
+        foreach (cell, q_->targetList) {
+            auto *entry = lfirst_node(TargetEntry, cell);
+            entry->expr = reinterpret_cast<Expr *>(replace(reinterpret_cast<Node *>(entry->expr)));
+        }
+        if (!running_.empty())
+            split();
+    }
+
+  private:
+    struct Made {
+        Index winref;
+        Remedy remedy;
+        WindowClause *window;
+    };
+    struct Running {
+        WindowFunc *function;
+        WindowClause *peers; // the groups of peers, by the image
+    };
+
+    WindowClause *find(Index winref) const {
+        ListCell *cell;
+        foreach (cell, q_->windowClause)
+            if (lfirst_node(WindowClause, cell)->winref == winref)
+                return lfirst_node(WindowClause, cell);
+        elog(ERROR, "window %u is not there", winref);
+    }
+
+    WindowClause *make(const WindowClause *window, Remedy remedy);
+    WindowClause *find_or_make(const WindowClause *window, Remedy remedy);
+    Node *replace(Node *node);
+    Node *replace_function(WindowFunc *function);
+    Node *make_nth(WindowFunc *function, Index frame);
+    void split();
+    Node *lift(Node *node, Query *outer, Query *inner);
+
+    Query *q_;
+    List *parts_ = NIL;
+    pg::Vector<Made> made_;
+    pg::Vector<Running> running_;
+};
+
+// The window that takes the place of another; nullptr if that has no peers that differ.
+WindowClause *Windows::make(const WindowClause *window, Remedy remedy) {
+    auto *result = static_cast<WindowClause *>(copyObjectImpl(window));
+    result->name = nullptr;
+    result->refname = nullptr;
+    result->copiedOrder = false;
+    List *before = list_concat(list_copy(result->partitionClause), result->orderClause);
+    List *after = list_copy(before);
+    order_by_image(&after, &q_->targetList, parts_);
+    if (list_length(after) == list_length(before))
+        return nullptr;
+    const int npartition = list_length(result->partitionClause);
+    if (remedy == Remedy::peers) {
+        result->partitionClause = before;
+        result->orderClause = list_copy_tail(after, list_length(before));
+    } else {
+        result->orderClause = list_copy_tail(after, npartition);
+    }
+    if (remedy == Remedy::number)
+        result->frameOptions = FRAMEOPTION_DEFAULTS;
+    else if (remedy == Remedy::running)
+        result->frameOptions = kRowsSoFar;
+    else if (remedy != Remedy::order)
+        result->frameOptions = kWholePartition;
+    if (remedy != Remedy::order)
+        result->startOffset = result->endOffset = nullptr;
+    result->startInRangeFunc = result->endInRangeFunc = InvalidOid;
+    ListCell *cell;
+    foreach (cell, q_->windowClause)
+        result->winref = std::max(result->winref, lfirst_node(WindowClause, cell)->winref);
+    result->winref++;
+    q_->windowClause = lappend(q_->windowClause, result);
+    return result;
+}
+
+WindowClause *Windows::find_or_make(const WindowClause *window, Remedy remedy) {
+    for (const Made &made : made_)
+        if (made.winref == window->winref && made.remedy == remedy)
+            return made.window;
+    WindowClause *result = make(window, remedy);
+    made_.push_back(Made{window->winref, remedy, result});
+    return result;
+}
+
+Node *Windows::replace(Node *node) {
+    if (node == nullptr)
+        return nullptr;
+    if (IsA(node, WindowFunc))
+        return replace_function(castNode(WindowFunc, node));
+    return pg::mutate_tree(
+        node,
+        [](Node *child, void *context) {
+            return pg::guard([&] { return static_cast<Windows *>(context)->replace(child); });
+        },
+        this);
+}
+
+Node *Windows::replace_function(WindowFunc *function) {
+    const WindowClause *window = find(function->winref);
+    const Remedy remedy = find_remedy(function, window);
+    if (remedy == Remedy::none || (remedy == Remedy::running && q_->hasTargetSRFs))
+        return reinterpret_cast<Node *>(function);
+    WindowClause *settled = find_or_make(window, remedy);
+    if (settled == nullptr)
+        return reinterpret_cast<Node *>(function);
+    const Index frame = function->winref;
+    function->winref = settled->winref;
+    if (remedy == Remedy::nth)
+        return make_nth(function, frame);
+    if (remedy == Remedy::running)
+        running_.push_back(Running{function, find_or_make(window, Remedy::peers)});
+    return reinterpret_cast<Node *>(function);
+}
+
+// CASE WHEN count(*) OVER (the frame) >= n THEN nth_value(x, n) OVER (the whole partition) END
+Node *Windows::make_nth(WindowFunc *function, Index frame) {
+    WindowFunc *count = makeNode(WindowFunc);
+    count->winfnoid = F_COUNT_;
+    count->wintype = INT8OID;
+    count->winref = frame;
+    count->winstar = true;
+    count->winagg = true;
+    count->location = -1;
+    CaseWhen *when = makeNode(CaseWhen);
+    when->expr = make_opclause(kGreaterEqual, BOOLOID, false, reinterpret_cast<Expr *>(count),
+                               static_cast<Expr *>(copyObjectImpl(lsecond(function->args))), InvalidOid, InvalidOid);
+    when->result = reinterpret_cast<Expr *>(function);
+    when->location = -1;
+    CaseExpr *result = makeNode(CaseExpr);
+    result->casetype = function->wintype;
+    result->casecollid = function->wincollid;
+    result->args = list_make1(when);
+    result->defresult = reinterpret_cast<Expr *>(
+        makeNullConst(function->wintype, exprTypmod(reinterpret_cast<Node *>(function)), function->wincollid));
+    result->location = -1;
+    return reinterpret_cast<Node *>(result);
+}
+
+// SELECT f(running(x) OVER (… ORDER BY o)) … becomes
+// SELECT f(last_value(r) OVER (PARTITION BY …, o ORDER BY image)) FROM (SELECT …, running(x) OVER (… ORDER BY o, image
+// ROWS UNBOUNDED PRECEDING) AS r …): of the peers, the last one has seen what all of them see.
+void Windows::split() {
+    Query *inner = makeNode(Query);
+    *inner = *q_;
+    inner->distinctClause = inner->sortClause = NIL;
+    inner->hasDistinctOn = false;
+    inner->limitOffset = inner->limitCount = nullptr;
+    inner->limitOption = LIMIT_OPTION_COUNT;
+    inner->targetList = NIL;
+    ListCell *cell;
+    foreach (cell, q_->targetList) { // what clauses refer to keeps its number
+        const auto *entry = lfirst_node(TargetEntry, cell);
+        if (entry->ressortgroupref == 0 || contain_windowfuncs(reinterpret_cast<Node *>(entry->expr)))
+            continue;
+        auto *copy = static_cast<TargetEntry *>(copyObjectImpl(entry));
+        copy->resno = static_cast<AttrNumber>(list_length(inner->targetList) + 1);
+        copy->resjunk = false;
+        inner->targetList = lappend(inner->targetList, copy);
+    }
+
+    Query *outer = begin_outer(inner);
+    for (const Running &running : running_)
+        outer->windowClause = list_append_unique_ptr(outer->windowClause, running.peers);
+    foreach (cell, q_->targetList) {
+        const auto *entry = lfirst_node(TargetEntry, cell);
+        auto *copy = makeTargetEntry(
+            reinterpret_cast<Expr *>(lift(reinterpret_cast<Node *>(entry->expr), outer, inner)),
+            static_cast<AttrNumber>(list_length(outer->targetList) + 1), entry->resname, entry->resjunk);
+        copy->ressortgroupref = entry->ressortgroupref;
+        outer->targetList = lappend(outer->targetList, copy);
+    }
+    outer->windowClause = static_cast<List *>(copyObjectImpl(outer->windowClause));
+    outer->hasWindowFuncs = true;
+    outer->distinctClause = q_->distinctClause;
+    outer->hasDistinctOn = q_->hasDistinctOn;
+    outer->sortClause = q_->sortClause;
+    outer->limitOffset = q_->limitOffset;
+    outer->limitCount = q_->limitCount;
+    outer->limitOption = q_->limitOption;
+    outer->hasSubLinks = q_->hasSubLinks;
+    IncrementVarSublevelsUp(reinterpret_cast<Node *>(inner), 1, 1);
+    finish_outer(outer, inner);
+    *q_ = *outer;
+}
+
+// An expression over the columns of the inner query, which gets those that it needs.
+Node *Windows::lift(Node *node, Query *outer, Query *inner) {
+    struct Context {
+        Windows *windows;
+        Query *outer;
+        Query *inner;
+    } context{this, outer, inner};
+    if (node == nullptr || IsA(node, Const))
+        return node;
+    const bool is_expression = !IsA(node, List) && !IsA(node, CaseWhen) && !IsA(node, NamedArgExpr);
+    if (!is_expression || (!IsA(node, WindowFunc) && contain_windowfuncs(node)))
+        return pg::mutate_tree(
+            node,
+            [](Node *child, void *c) {
+                auto *levels = static_cast<Context *>(c);
+                return pg::guard([&] { return levels->windows->lift(child, levels->outer, levels->inner); });
+            },
+            &context);
+    TargetEntry *column = nullptr;
+    ListCell *cell;
+    foreach (cell, inner->targetList)
+        if (column == nullptr && equal(lfirst_node(TargetEntry, cell)->expr, node))
+            column = lfirst_node(TargetEntry, cell);
+    if (column == nullptr) {
+        column = makeTargetEntry(reinterpret_cast<Expr *>(node),
+                                 static_cast<AttrNumber>(list_length(inner->targetList) + 1), nullptr, false);
+        inner->targetList = lappend(inner->targetList, column);
+    }
+    Var *var = makeVarFromTargetEntry(1, column);
+    for (const Running &running : running_) {
+        if (!equal(running.function, node))
+            continue;
+        WindowFunc *last = makeNode(WindowFunc);
+        last->winfnoid = F_LAST_VALUE;
+        last->wintype = var->vartype;
+        last->wincollid = var->varcollid;
+        last->inputcollid = var->varcollid;
+        last->args = list_make1(var);
+        last->winref = running.peers->winref;
+        last->location = -1;
+        return reinterpret_cast<Node *>(last);
+    }
+    return reinterpret_cast<Node *>(var);
+}
+
+} // namespace
+
+void settle_windows(Query *q) {
+    Windows(q).settle();
+}
+
+} // namespace upkeep::analysis
