@@ -65,8 +65,7 @@ INSERT INTO refused (query) VALUES
     ('SELECT percentile_cont(0.1 * a) WITHIN GROUP (ORDER BY n) FROM t GROUP BY a'),
     ('SELECT u.id, z.n FROM u, LATERAL (SELECT count(*) AS n FROM t WHERE t.a = u.a) z'),
     ('SELECT row(a, b), count(*) FROM t GROUP BY row(a, b)'),
-    ('SELECT id, j::text FROM t GROUP BY id'),
-    ('SELECT 1 AS x FROM t a, t b, t c, t d, t e, t f, t g, t h, t i, t j, t k, t l, t m');
+    ('SELECT id, j::text FROM t GROUP BY id');
 SELECT r.query, e.code, regexp_replace(e.what, 'pg_temp_\d+', 'pg_temp') AS what, e.why, e.hint FROM refused r, upkeep.explain(r.query) e ORDER BY r.place \gx
 
 -- A refusal stands alone: no step beside it, and no refusal has a step.

@@ -147,14 +147,8 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
     if (arm.inputs.size() > algebra::kMaxInputs)
         return refuse("too-many-tables", "more than 60 relations in one join", "The plan would have too many terms.",
                       "Split the query into several materialized views.");
-    int stored = 0;
-    for (const algebra::Input &input : arm.inputs) {
-        stored += input.source >= 0 ? 1 : 0;
+    for (const algebra::Input &input : arm.inputs)
         block->nodes.push_back(input.kind == algebra::InputKind::node ? view_->nodes[input.source] : nullptr);
-    }
-    if (stored > 12)
-        return refuse("too-many-tables", "more than 12 base tables in one join", "The plan would have too many terms.",
-                      "Split the query into several materialized views.");
     bool outer = is_outer_reference(reinterpret_cast<Node *>(arm.outputs), nullptr) ||
                  is_outer_reference(reinterpret_cast<Node *>(arm.quals), nullptr);
     for (const RangeTblEntry *rte : arm.rtes)

@@ -8,11 +8,13 @@ namespace upkeep::delta {
 using algebra::Block;
 using algebra::InputSet;
 
-/// One summand of the delta: the inputs in `changed` are read from their deltas, all others from their new states;
-/// every resulting row has weight sign × the product of the weights of its delta rows.
+/// One summand of the delta: the inputs in `changed` are read from their deltas, those in `old` from their old states,
+/// all others from their new states; every resulting row has weight sign × the product of the weights of its delta rows
+/// and of its old ones (an old state is the new one and the delta with the opposite weights).
 struct Term {
     InputSet changed;
     int sign;
+    InputSet old = 0;
 };
 
 /// Δ(A₁ ⋈ … ⋈ Aₙ) = Σ over non-empty S ⊆ changed of (−1)^(|S|+1) · (⋈ ΔAᵢ, i ∈ S) ⋈ (⋈ Aⱼ, j ∉ S), new states only.
@@ -30,6 +32,27 @@ template <typename Visit> void join_terms(InputSet changed, InputSet anti, Visit
 
 template <typename Visit> void join_terms(InputSet changed, Visit visit) {
     join_terms(changed, 0, visit);
+}
+
+/// Δ(A₁ ⋈ … ⋈ Aₘ) = Σ over i of A₁° ⋈ … ⋈ Aᵢ₋₁° ⋈ ΔAᵢ ⋈ Aᵢ₊₁ ⋈ … ⋈ Aₘ: one term for each changed occurrence. The old
+/// state of an anti input is "no key was tied", of weight 1.
+template <typename Visit> void telescoped_terms(InputSet changed, InputSet anti, Visit visit) {
+    for (InputSet rest = changed; rest != 0; rest &= rest - 1) {
+        const InputSet first = rest & (~rest + 1);
+        visit(Term{first, (first & anti) == 0 ? 1 : -1, changed & (first - 1)});
+    }
+}
+
+/// From so many changed occurrences on the terms telescope: old states cost more than new ones, but there are 2^m − 1
+/// terms without them.
+inline constexpr int kTelescopeFrom = 4;
+
+/// The terms of a delta in the form that is cheaper.
+template <typename Visit> void delta_terms(InputSet changed, InputSet anti, Visit visit) {
+    if (algebra::size(changed) < kTelescopeFrom)
+        join_terms(changed, anti, visit);
+    else
+        telescoped_terms(changed, anti, visit);
 }
 
 /// With two or more changed occurrences the terms hold phantom pairs, rows of neither state, that cancel only once all

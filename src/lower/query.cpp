@@ -1,6 +1,7 @@
 #include "lower/query.hpp"
 
 #include "analysis/row_source.hpp"
+#include "pg/names.hpp"
 
 #include "lower/sql.hpp"
 
@@ -123,6 +124,54 @@ void add_target(Query *q, Expr *e) {
 
 namespace {
 
+const char *old_name(int input) {
+    return psprintf("upkeep_old_%d", input + 1);
+}
+
+/// The new state and the opposite of the delta, with their weights. OFFSET 0 makes the second a subquery of its own,
+/// through which the planner can pass a join key down; it cannot into a named tuplestore.
+void append_old_state(StringInfo sql, const Block &block, int input) {
+    StringInfoData state, delta, names;
+    initStringInfo(&state);
+    initStringInfo(&delta);
+    initStringInfo(&names);
+    auto column = [&](int number, const char *name) {
+        appendStringInfo(&names, "c%d, ", number);
+        appendStringInfo(&state, "%s, ", name);
+        appendStringInfo(&delta, "d.c%d, ", number);
+    };
+    const analysis::GroupNode *node = block.nodes[input];
+    const Oid relid = node != nullptr ? node->stored : block.rtes[input]->relid;
+    for (size_t i = 0; node != nullptr && i < node->columns.size(); i++)
+        column(static_cast<int>(i) + 1,
+               psprintf("s.%s", quote_identifier(get_attname(relid, node->stored_columns[i], false))));
+    Relation rel = table_open(relid, AccessShareLock);
+    for (int i = 0; node == nullptr && i < RelationGetNumberOfAttributes(rel); i++) {
+        Form_pg_attribute a = TupleDescAttr(RelationGetDescr(rel), i);
+        column(i + 1, a->attisdropped ? "NULL::integer" : psprintf("s.%s", quote_identifier(NameStr(a->attname))));
+    }
+    table_close(rel, NoLock);
+    const char *only = node == nullptr && !block.rtes[input]->inh ? "ONLY " : "";
+    const int source = block.inputs[input].source;
+    appendStringInfo(sql,
+                     "%s(%sw) AS NOT MATERIALIZED (SELECT %s1::bigint FROM %s%s s UNION ALL SELECT z.* FROM (SELECT "
+                     "%s- d.w FROM %s d OFFSET 0) z)",
+                     old_name(input), names.data, state.data, only, pg::qualified_name(relid), delta.data,
+                     node != nullptr ? node_delta_name(source) : delta_name(source));
+}
+
+/// Names of the columns of an input's delta or old state.
+List *weighted_columns(const Block &block, int input) {
+    List *names = NIL;
+    for (int i = 1; i < weight_column(block, input); i++)
+        names = lappend(names, makeString(psprintf("c%d", i)));
+    return lappend(names, makeString(pstrdup("w")));
+}
+
+RangeTblEntry *old_entry(const Block &block, int input) {
+    return tuplestore_entry(old_name(input), occurrence_alias(input, NIL), weighted_columns(block, input));
+}
+
 RangeTblEntry *entry(const Block &block, int i, bool from_delta) {
     const int source = block.inputs[i].source;
     if (block.nodes[i] != nullptr)
@@ -149,15 +198,15 @@ Node *move_inward(Node *node, void *context) {
     return pg::mutate_tree(node, move_inward, context);
 }
 
-/// NOT EXISTS (SELECT 1 FROM the anti input WHERE its ties)
-Node *no_tied_key(const Block &block, int input) {
+/// EXISTS (SELECT 1 FROM the anti input, or its delta, WHERE its ties and `further`)
+Node *some_tied_key(const Block &block, int input, bool in_delta, Node *further) {
     Query *inner = makeNode(Query);
     inner->commandType = CMD_SELECT;
     inner->canSetTag = true;
-    inner->rtable = list_make1(entry(block, input, false));
+    inner->rtable = list_make1(entry(block, input, in_delta));
     RangeTblRef *ref = makeNode(RangeTblRef);
     ref->rtindex = 1;
-    inner->jointree = makeFromExpr(list_make1(ref), nullptr);
+    inner->jointree = makeFromExpr(list_make1(ref), further);
     Inward inward{input};
     for (int i = 0; i < list_length(block.quals); i++)
         if (algebra::has(block.qual_shapes[i].inputs, input))
@@ -169,7 +218,29 @@ Node *no_tied_key(const Block &block, int input) {
     link->subLinkType = EXISTS_SUBLINK;
     link->subselect = reinterpret_cast<Node *>(inner);
     link->location = -1;
-    return reinterpret_cast<Node *>(make_notclause(reinterpret_cast<Expr *>(link)));
+    return reinterpret_cast<Node *>(link);
+}
+
+Node *negate(Node *condition) {
+    return reinterpret_cast<Node *>(make_notclause(reinterpret_cast<Expr *>(condition)));
+}
+
+/// The weight of the anti input's delta compared with 0.
+Node *weight_test(const Block &block, int input, const char *name) {
+    Expr *weight = reinterpret_cast<Expr *>(makeVar(1, weight_column(block, input), INT8OID, -1, InvalidOid, 0));
+    Expr *zero = reinterpret_cast<Expr *>(
+        makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL));
+    const Oid opno =
+        OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(name))), INT8OID, INT8OID);
+    return reinterpret_cast<Node *>(make_opclause(opno, BOOLOID, false, weight, zero, InvalidOid, InvalidOid));
+}
+
+/// No key was tied before: none has gone, and if one is there it has come.
+Node *no_key_was_tied(const Block &block, int input) {
+    Node *gone = some_tied_key(block, input, true, weight_test(block, input, "<"));
+    Node *come = some_tied_key(block, input, true, weight_test(block, input, ">"));
+    Node *is = some_tied_key(block, input, false, nullptr);
+    return make_and_qual(negate(gone), reinterpret_cast<Node *>(make_orclause(list_make2(negate(is), come))));
 }
 
 bool is_out(const Block &block, int input, algebra::InputSet changed) {
@@ -178,15 +249,29 @@ bool is_out(const Block &block, int input, algebra::InputSet changed) {
 
 } // namespace
 
-Query *block_query(const Block &block, algebra::InputSet changed) {
+const char *old_states(const Block &block, algebra::InputSet old) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
+        if (algebra::has(old, i) && block.inputs[i].role != algebra::Role::anti) {
+            appendStringInfoString(&sql, sql.len == 0 ? "WITH " : ", ");
+            append_old_state(&sql, block, i);
+        }
+    appendStringInfoString(&sql, sql.len == 0 ? "" : " ");
+    return sql.data;
+}
+
+Query *block_query(const Block &block, algebra::InputSet changed, algebra::InputSet old) {
     Query *q = makeNode(Query);
     q->commandType = CMD_SELECT;
     q->canSetTag = true;
     q->jointree = makeFromExpr(NIL, nullptr);
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++) {
         // An anti input that is not read from its delta stays out of FROM; its entry only keeps the numbers right.
-        q->rtable = lappend(q->rtable, entry(block, i, algebra::has(changed, i)));
-        if (is_out(block, i, changed))
+        const bool out = is_out(block, i, changed);
+        q->rtable = lappend(q->rtable, algebra::has(old, i) && !out ? old_entry(block, i)
+                                                                    : entry(block, i, algebra::has(changed, i)));
+        if (out)
             continue;
         RangeTblRef *ref = makeNode(RangeTblRef);
         ref->rtindex = i + 1;
@@ -195,13 +280,15 @@ Query *block_query(const Block &block, algebra::InputSet changed) {
     return q;
 }
 
-void add_quals(Query *q, const Block &block, algebra::InputSet changed, algebra::InputSet all_changed) {
+void add_quals(Query *q, const Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
+               algebra::InputSet old) {
     List *quals = NIL;
     algebra::InputSet out = 0;
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
         if (is_out(block, i, changed)) {
             out |= algebra::only(i);
-            quals = lappend(quals, no_tied_key(block, i));
+            quals = lappend(quals, algebra::has(old, i) ? no_key_was_tied(block, i)
+                                                        : negate(some_tied_key(block, i, false, nullptr)));
         }
     for (int i = 0; i < list_length(block.quals); i++)
         if ((block.qual_shapes[i].inputs & out) == 0 &&

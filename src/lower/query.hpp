@@ -17,11 +17,17 @@ RangeTblEntry *tuplestore_entry(const char *name, Alias *alias, List *columns);
 
 /// SELECT over the block's inputs, the changed ones read from their deltas; no targets yet. Anti inputs are in FROM
 /// only where they are read from their deltas.
-Query *block_query(const analysis::Block &block, algebra::InputSet changed);
+/// Inputs in `old` are read from the CTEs of old_states, which have the weight like a delta.
+Query *block_query(const analysis::Block &block, algebra::InputSet changed, algebra::InputSet old = 0);
+
+/// WITH …: the old states of the inputs, their new states and the opposite of their deltas; empty where there are none.
+const char *old_states(const analysis::Block &block, algebra::InputSet old);
 
 /// The conjuncts that evaluate in the term `changed` of a run in which `all_changed` inputs have changed, and that no
 /// key of the other anti inputs is tied.
-void add_quals(Query *q, const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed);
+/// For an anti input in `old`, that none was tied before.
+void add_quals(Query *q, const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
+               algebra::InputSet old = 0);
 
 /// Adds an output column, named c1, c2, …
 void add_target(Query *q, Expr *e);

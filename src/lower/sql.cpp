@@ -65,11 +65,12 @@ TupleDesc delta_descriptor(Oid relid) {
 }
 
 const char *term_sql(const Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
-                     const pg::Vector<WideColumn> &wide) {
-    Query *q = block_query(block, changed);
-    add_quals(q, block, changed, all_changed);
+                     const pg::Vector<WideColumn> &wide, algebra::InputSet old) {
+    Query *q = block_query(block, changed, old);
+    add_quals(q, block, changed, all_changed, old);
+    const algebra::InputSet weighted = changed | (old & ~algebra::anti_inputs(block.shape()));
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
-        if (algebra::has(changed, i))
+        if (algebra::has(weighted, i))
             add_target(q,
                        reinterpret_cast<Expr *>(makeVar(i + 1, weight_column(block, i), INT8OID, -1, InvalidOid, 0)));
     for (const WideColumn &c : wide) {
@@ -77,7 +78,7 @@ const char *term_sql(const Block &block, algebra::InputSet changed, algebra::Inp
         var->varnosyn = 0;
         add_target(q, reinterpret_cast<Expr *>(var));
     }
-    return pg_get_querydef(q, false);
+    return psprintf("%s%s", old_states(block, old), pg_get_querydef(q, false));
 }
 
 const char *probe_sql(const Block &block, int input, algebra::InputSet kept) {

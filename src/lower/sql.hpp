@@ -27,11 +27,11 @@ const char *node_delta_name(int node);
 /// A tuple descriptor of that form for a base table. Unused columns may be NULL in it.
 TupleDesc delta_descriptor(Oid relid);
 
-/// One term of a block's delta (changed = 0: the block over new states alone): the weights of the changed inputs in
-/// ascending order of input (bigint), then the wide row. Only conjuncts that evaluate in the terms of a run in which
-/// `all_changed` inputs have changed are in it.
+/// One term of a block's delta (changed = 0: the block over new states alone): the weights of the changed inputs and of
+/// those read from their old states in ascending order of input (bigint), then the wide row. Only conjuncts that
+/// evaluate in the terms of a run in which `all_changed` inputs have changed are in it.
 const char *term_sql(const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
-                     const pg::Vector<WideColumn> &wide);
+                     const pg::Vector<WideColumn> &wide, algebra::InputSet old = 0);
 
 /// `SELECT 1` over the changed rows of `input`, which is among `kept`, joined with the others of these (tables and
 /// nodes) by the conjuncts that read nothing else and cannot fail.

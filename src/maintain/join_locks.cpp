@@ -93,7 +93,18 @@ bool reaches(Run &run, BlockProgram &block, int input) {
     return SPI_processed > 0;
 }
 
-void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &pair) {
+/// What the probes of one block said, by input. Asked when the tied pairs are locked, and not again: until the end of
+/// the transaction nobody else changes what is tied.
+using Reached = pg::Vector<std::optional<bool>>;
+
+bool reaches_once(Run &run, BlockProgram &block, int input, Reached *reached) {
+    std::optional<bool> &known = (*reached)[static_cast<size_t>(input)];
+    if (!known)
+        known = reaches(run, block, input);
+    return *known;
+}
+
+void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &pair, Reached *reached) {
     const bool left = changed(run, block, pair.left);
     const bool right = changed(run, block, pair.right);
     if (!left && !right)
@@ -101,7 +112,7 @@ void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &
     const auto &inputs = block.block->inputs;
     const bool self =
         inputs[pair.left].source == inputs[pair.right].source && inputs[pair.left].kind == inputs[pair.right].kind;
-    if (pair.qual < 0 && left != right && !reaches(run, block, left ? pair.left : pair.right))
+    if (pair.qual < 0 && left != right && !reaches_once(run, block, left ? pair.left : pair.right, reached))
         return;
     pg::Vector<uint64> l, r;
     if (left)
@@ -122,12 +133,14 @@ void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &
 void lock_joins(Run &run, pg::Vector<BlockProgram> &blocks) {
     pg::InContext in(run.memory);
     for (BlockProgram &block : blocks)
-        if (!block.direct)
+        if (!block.direct) {
+            Reached reached(block.block->inputs.size());
             delta::join_pairs(block.block->shape(), [&](const delta::Pair &pair) {
                 lock_pair(run, block,
                           4096 * block.number + static_cast<uint32>(pair.left) * 64 + static_cast<uint32>(pair.right),
-                          pair);
+                          pair, &reached);
             });
+        }
 }
 
 } // namespace upkeep::maintain

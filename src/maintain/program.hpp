@@ -10,6 +10,7 @@ namespace upkeep::maintain {
 /// A prepared statement of one term, or of a probe of a change, for one size class of the change.
 struct TermPlan {
     algebra::InputSet changed;
+    algebra::InputSet old;    // read from their old states
     bool phantoms;            // conjuncts that can fail are left out: more than one input changed
     algebra::InputSet beside; // of a probe: the inputs joined with the change, and itself; of a term: none
     int size_class;

@@ -55,10 +55,11 @@ void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &sink);
 /// Whether any input of a flow has changed.
 bool flow_changed(const Run &run, const pg::Vector<BlockProgram> &blocks);
 
-/// The kept plan of a term in a run in which `all_changed` inputs have changed, or (`beside` not empty) of the probe of
-/// the one changed input among those, for a change of this size. SPI is connected.
+/// The kept plan of a term (`old`: inputs read from their old states) in a run in which `all_changed` inputs have
+/// changed, or (`beside` not empty) of the probe of the one changed input among those, for a change of this size. SPI
+/// is connected.
 SPIPlanPtr term_plan(Run &run, BlockProgram &block, algebra::InputSet changed, algebra::InputSet all_changed,
-                     algebra::InputSet beside = 0);
+                     algebra::InputSet beside = 0, algebra::InputSet old = 0);
 
 /// Takes the lock tags of every join pair of these blocks that this change touches, in order.
 void lock_joins(Run &run, pg::Vector<BlockProgram> &blocks);

@@ -61,11 +61,12 @@ TermReceiver make_receiver(BlockProgram &block, Evaluator *evaluator, RowSink *s
     return r;
 }
 
-void run_term(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, int64 sign, Evaluator *evaluator,
+void run_term(Run &run, BlockProgram &block, const delta::Term &term, InputSet all_changed, Evaluator *evaluator,
               RowSink &sink) {
     connect_spi(run);
-    SPIPlanPtr plan = term_plan(run, block, changed, all_changed);
-    TermReceiver receiver = make_receiver(block, evaluator, &sink, algebra::size(changed), sign);
+    SPIPlanPtr plan = term_plan(run, block, term.changed, all_changed, 0, term.old);
+    const InputSet weighted = term.changed | (term.old & ~algebra::anti_inputs(block.block->shape()));
+    TermReceiver receiver = make_receiver(block, evaluator, &sink, algebra::size(weighted), term.sign);
     SPIExecuteOptions options{};
     options.read_only = true;
     options.dest = &receiver.pub;
@@ -131,14 +132,13 @@ void block_delta(Run &run, BlockProgram &block, RowSink &sink) {
     }
     const InputSet anti = algebra::anti_inputs(block.block->shape());
     if (!delta::has_phantoms(changed)) {
-        run_term(run, block, changed, changed, (changed & anti) == 0 ? 1 : -1, block.wide_outputs, sink);
+        run_term(run, block, {changed, (changed & anti) == 0 ? 1 : -1}, changed, block.wide_outputs, sink);
         return;
     }
     // Phantom pairs cancel only once all terms are added up: nothing that can fail is evaluated before.
     ZSet wide(block.wide_ops, run.memory);
-    delta::join_terms(changed, anti, [&](const delta::Term &term) {
-        run_term(run, block, term.changed, changed, term.sign, nullptr, wide);
-    });
+    delta::delta_terms(changed, anti,
+                       [&](const delta::Term &term) { run_term(run, block, term, changed, nullptr, wide); });
     evaluate_rows(wide, block.wide_desc, *block.wide_all, sink);
 }
 
@@ -163,11 +163,12 @@ static int size_class(int64 rows) {
     return rows <= 8 ? 0 : rows <= 256 ? 1 : rows <= 16384 ? 2 : 3;
 }
 
-SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, InputSet beside) {
+SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, InputSet beside,
+                     InputSet old) {
     int64 rows = 0;
     for (size_t i = 0; i < block.block->inputs.size(); i++) {
         const algebra::Input &input = block.block->inputs[i];
-        if (!algebra::has(changed, static_cast<int>(i)))
+        if (!algebra::has(changed | old, static_cast<int>(i)))
             continue;
         rows = std::max(rows, changed_rows(run, input));
         if (input.kind == InputKind::node)
@@ -176,16 +177,17 @@ SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, InputSet a
     const int wanted = size_class(rows);
     const bool phantoms = delta::has_phantoms(all_changed);
     for (const TermPlan &p : block.plans)
-        if (p.changed == changed && p.phantoms == phantoms && p.beside == beside && p.size_class == wanted)
+        if (p.changed == changed && p.old == old && p.phantoms == phantoms && p.beside == beside &&
+            p.size_class == wanted)
             return p.plan;
     pg::InContext in(run.memory);
-    const char *sql = beside == 0 ? lower::term_sql(*block.block, changed, all_changed, block.wide)
+    const char *sql = beside == 0 ? lower::term_sql(*block.block, changed, all_changed, block.wide, old)
                                   : lower::probe_sql(*block.block, std::countr_zero(changed), beside);
     SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
     if (plan == nullptr)
         elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
-    block.plans.push_back({changed, phantoms, beside, wanted, plan});
+    block.plans.push_back({changed, old, phantoms, beside, wanted, plan});
     return plan;
 }
 
@@ -226,7 +228,7 @@ void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &sink) {
         if (b.direct && b.block->inputs[0].kind == InputKind::node)
             node_rows(run, b, sink);
         else
-            run_term(run, b, 0, 0, 1, b.wide_outputs, sink);
+            run_term(run, b, {0, 1}, 0, b.wide_outputs, sink);
     }
 }
 

@@ -54,6 +54,15 @@ MUTATIONS = [
     Mutation("join-repeats-single-terms", JOIN_H, "if (algebra::size(s) == want)",
              "if (algebra::size(s) == want || algebra::size(s) == 1)"),
 
+    # Telescoping
+    Mutation("telescope-anti-sign-ignored", JOIN_H, "(first & anti) == 0 ? 1 : -1", "1"),
+    Mutation("telescope-sign-flipped", JOIN_H, "(first & anti) == 0 ? 1 : -1", "(first & anti) == 0 ? -1 : 1"),
+    Mutation("telescope-without-old-states", JOIN_H, "changed & (first - 1)", "changed & 0"),
+    Mutation("telescope-old-on-the-other-side", JOIN_H, "changed & (first - 1)", "changed & ~first & ~(first - 1)"),
+    Mutation("telescope-old-on-both-sides", JOIN_H, "changed & (first - 1)", "changed & ~first"),
+    Mutation("telescope-skips-the-first", JOIN_H, "InputSet rest = changed; rest", "InputSet rest = changed & (changed - 1); rest"),
+    Mutation("telescope-from-five-on", JOIN_H, "kTelescopeFrom = 4", "kTelescopeFrom = 5"),
+
     # What may be evaluated in a term
     Mutation("phantoms-from-three-on", JOIN, "algebra::size(changed) >= 2", "algebra::size(changed) >= 3"),
     Mutation("phantoms-from-one-on", JOIN, "algebra::size(changed) >= 2", "algebra::size(changed) >= 1"),

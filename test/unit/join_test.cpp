@@ -165,8 +165,21 @@ struct Computed {
     bool saw_phantom = false;
 };
 
-/// The delta by the rules of delta::join_terms and delta::evaluates_in_term.
-Computed delta_by_terms(const ModelBlock &model, Rest when) {
+enum class Form { inclusion_exclusion, telescoped, cheaper };
+
+template <typename Visit> void visit_terms(Form form, InputSet changed, Visit visit) {
+    switch (form) {
+    case Form::inclusion_exclusion:
+        return join_terms(changed, visit);
+    case Form::telescoped:
+        return telescoped_terms(changed, 0, visit);
+    case Form::cheaper:
+        return delta_terms(changed, 0, visit);
+    }
+}
+
+/// The delta by the rules of delta::join_terms (or another form) and delta::evaluates_in_term.
+Computed delta_by_terms(const ModelBlock &model, Rest when, Form form = Form::inclusion_exclusion) {
     const InputSet changed = model.changed();
     std::vector<const ModelQual *> inside;
     std::vector<const ModelQual *> rest;
@@ -182,11 +195,12 @@ Computed delta_by_terms(const ModelBlock &model, Rest when) {
     Computed computed;
     const InputSet all = algebra::only(static_cast<int>(model.inputs.size())) - 1;
     WideBag sum;
-    join_terms(changed, [&](Term term) {
+    visit_terms(form, changed, [&](Term term) {
         computed.terms++;
         std::vector<const Bag *> bags;
         for (size_t i = 0; i < model.inputs.size(); i++)
             bags.push_back(algebra::has(term.changed, static_cast<int>(i)) ? &model.source(i).delta
+                           : algebra::has(term.old, static_cast<int>(i))   ? &model.source(i).before
                                                                            : &model.source(i).after);
         WideRow row;
         join(model, bags, inside, row, term.sign, [&](const WideRow &r, int64_t weight) {
@@ -373,6 +387,37 @@ TEST(JoinTerms, VisitEverySubsetOnceSmallestFirst) {
         });
         EXPECT_EQ(seen.size(), (size_t{1} << algebra::size(changed)) - 1);
     }
+}
+
+TEST(TelescopedTerms, AddUpToNewMinusOld) {
+    Random random(5);
+    for (int i = 0; i < kCases; i++) {
+        SCOPED_TRACE(i);
+        const ModelBlock model = random_block(random);
+        WideBag expected = state(model, &Source::after);
+        expected.add(state(model, &Source::before), -1);
+        const Computed telescoped = delta_by_terms(model, Rest::after_consolidation, Form::telescoped);
+        ASSERT_TRUE(telescoped.delta == expected);
+        ASSERT_EQ(telescoped.terms, algebra::size(model.changed()));
+        const Computed cheaper = delta_by_terms(model, Rest::after_consolidation, Form::cheaper);
+        ASSERT_TRUE(cheaper.delta == expected);
+        const int m = algebra::size(model.changed());
+        ASSERT_EQ(cheaper.terms, m < 4 ? (1 << m) - 1 : m);
+    }
+}
+
+TEST(TelescopedTerms, ReadEachInputOnceFromItsDelta) {
+    const InputSet changed =
+        algebra::only(0) | algebra::only(2) | algebra::only(31) | algebra::only(algebra::kMaxInputs - 1);
+    InputSet seen = 0;
+    telescoped_terms(changed, algebra::only(2), [&](Term term) {
+        EXPECT_EQ(algebra::size(term.changed), 1);
+        EXPECT_EQ(term.old, seen);
+        EXPECT_EQ(term.sign, algebra::has(term.changed, 2) ? -1 : 1);
+        seen |= term.changed;
+    });
+    EXPECT_EQ(seen, changed);
+    telescoped_terms(0, 0, [](Term) { ADD_FAILURE(); });
 }
 
 // ---- what can fail ----
