@@ -132,7 +132,7 @@ SELECT * FROM differences('largest');
 
 -- Aggregates in no particular order.
 CREATE TABLE words (id int, g int, w text);
-INSERT INTO words VALUES (1, 1, 'a'), (2, 1, 'b'), (3, 1, 'b'), (4, 2, 'c,d'), (5, 2, 'e'), (6, 1, NULL);
+INSERT INTO words VALUES (1, 1, 'a'), (2, 1, 'b'), (3, 1, 'b'), (4, 2, 'x,d'), (5, 2, 'e'), (6, 1, NULL);
 CREATE MATERIALIZED VIEW lists AS SELECT g, array_agg(w) AS a FROM words GROUP BY g;
 CREATE MATERIALIZED VIEW texts AS SELECT g, string_agg(w, ',') AS a FROM words WHERE g = 1 GROUP BY g;
 CREATE MATERIALIZED VIEW unclear AS SELECT g, string_agg(w, ',') AS a FROM words WHERE g = 2 GROUP BY g;

@@ -132,6 +132,15 @@ bool collect_parts(Node *node, List **parts) {
         parts);
 }
 
+// Where a window is in the list: windows of a query are numbered from 1.
+Index window_number(const Query *q, const WindowClause *window) {
+    ListCell *cell;
+    foreach (cell, q->windowClause)
+        if (lfirst(cell) == window)
+            return static_cast<Index>(foreach_current_index(cell) + 1);
+    elog(ERROR, "a window is not there");
+}
+
 /// One level whose windows are settled.
 class Windows {
   public:
@@ -317,6 +326,8 @@ void Windows::split() {
         outer->targetList = lappend(outer->targetList, copy);
     }
     outer->windowClause = static_cast<List *>(copyObjectImpl(outer->windowClause));
+    foreach (cell, outer->windowClause)
+        lfirst_node(WindowClause, cell)->winref = static_cast<Index>(foreach_current_index(cell) + 1);
     outer->hasWindowFuncs = true;
     outer->distinctClause = q_->distinctClause;
     outer->hasDistinctOn = q_->hasDistinctOn;
@@ -368,7 +379,7 @@ Node *Windows::lift(Node *node, Query *outer, Query *inner) {
         last->wincollid = var->varcollid;
         last->inputcollid = var->varcollid;
         last->args = list_make1(var);
-        last->winref = running.peers->winref;
+        last->winref = window_number(outer, running.peers);
         last->location = -1;
         return reinterpret_cast<Node *>(last);
     }

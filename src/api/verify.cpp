@@ -2,8 +2,11 @@
 //
 // The query is the one in the view's own rule, planned and run as it is. Only when rows differ, and PostgreSQL itself
 // is free in what it returns (analysis/free_choice.hpp), a copy of it with further columns tells the permitted rows.
+// Where the freedom is about rows (LIMIT, the order among peers of a window), no row can be judged alone: the view must
+// be the result of the original query, or that of the settled one (analysis/settle.hpp), which maintenance stores.
 
 #include "analysis/free_choice.hpp"
+#include "analysis/settle.hpp"
 #include "analysis/simple_form.hpp"
 #include "api/verify_match.hpp"
 #include "catalog/registration.hpp"
@@ -121,9 +124,9 @@ struct Surplus {
     pg::Vector<Row> query;
 };
 
-// First the original query. If rows differ on both sides, each arm of a UNION ALL in turn takes from the view what it
+// First the query itself. If rows differ on both sides, each arm of a UNION ALL in turn takes from the view what it
 // accounts for by image, and then, of what is left, what its freedoms permit.
-Surplus find_surplus(Relation view, const Query *query) {
+Surplus find_surplus_of(Relation view, const Query *query) {
     const Difference original = compare_rows(view, query);
     if (original.view.empty() || original.query.empty()) {
         return Surplus{original.view, original.query};
@@ -146,6 +149,18 @@ Surplus find_surplus(Relation view, const Query *query) {
         surplus.query.insert(surplus.query.end(), difference->query.begin(), difference->query.end());
     }
     return surplus;
+}
+
+// Of the two results the one that is nearer to the view: what is left then are the rows that are wrong.
+Surplus find_surplus(Relation view, const Query *query) {
+    const Surplus original = find_surplus_of(view, query);
+    const std::size_t differing = original.view.size() + original.query.size();
+    const Query *settled = analysis::settle(query, analysis::Choices::rows);
+    if (differing == 0 || equal(query, settled)) {
+        return original;
+    }
+    const Surplus other = find_surplus_of(view, settled);
+    return other.view.size() + other.query.size() < differing ? other : original;
 }
 
 void verify(Oid relid, TupleDesc result_desc, Tuplestorestate *result) {

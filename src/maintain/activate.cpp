@@ -1,4 +1,5 @@
 // Building: everything that a registered view needs, and its contents by difference.
+#include "analysis/settle.hpp"
 #include "analysis/table_members.hpp"
 #include "catalog/registration.hpp"
 #include "maintain/identity.hpp"
@@ -444,7 +445,8 @@ int64 rebuild_from_query(Oid view) {
     PushActiveSnapshot(GetLatestSnapshot());
     {
         pg::InContext in(context);
-        const Difference difference = compare_rows(rel, rewrite_query(view_query(rel)));
+        const Query *query = analysis::settle(rewrite_query(view_query(rel)), analysis::Choices::rows);
+        const Difference difference = compare_rows(rel, query);
         pg::Vector<analysis::ColumnType> types;
         for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++) {
             Form_pg_attribute a = TupleDescAttr(RelationGetDescr(rel), i);
