@@ -173,7 +173,16 @@ SELECT r.view,
        coalesce(a.state, 'stale') AS state,
        CASE WHEN a.view IS NULL THEN 'not active since it was restored: REFRESH MATERIALIZED VIEW activates it'
             ELSE a.why END AS why,
-       CASE WHEN a.state = 'active' AND r.mode IN ('immediate', 'commit') THEN interval '0'
+       CASE WHEN a.state = 'active' AND r.mode IN ('immediate', 'commit') THEN
+                -- as far behind as the oldest of the views that it reads and that are refreshed by hand
+                coalesce((WITH RECURSIVE below AS (
+                              SELECT s.relation FROM upkeep.source s WHERE s.view = r.view
+                              UNION
+                              SELECT s.relation FROM below JOIN upkeep.source s ON s.view = below.relation)
+                          SELECT max(pg_catalog.clock_timestamp() - b.last_rebuild)
+                          FROM below
+                              JOIN upkeep.registration n ON n.view = below.relation AND n.mode = 'manual'
+                              JOIN upkeep.activity b ON b.view = n.view), interval '0')
             ELSE pg_catalog.clock_timestamp() - a.last_rebuild END AS lag,
        CASE WHEN a.state = 'active' AND r.mode IN ('immediate', 'commit') THEN 0::bigint END AS pending,
        a.last_rebuild AS last_maintenance,
@@ -194,7 +203,8 @@ COMMENT ON COLUMN upkeep.views.mode IS 'immediate: right after every statement; 
 COMMENT ON COLUMN upkeep.views.strategy IS 'incremental, scoped or rebuild';
 COMMENT ON COLUMN upkeep.views.state IS 'active, building, stale or failed';
 COMMENT ON COLUMN upkeep.views.why IS 'why the view is not active';
-COMMENT ON COLUMN upkeep.views.lag IS 'how long the contents may be behind: zero for an active view of mode immediate or commit';
+COMMENT ON COLUMN upkeep.views.lag IS
+    'how long the contents may be behind: zero for an active view of mode immediate or commit that reads no manual one';
 COMMENT ON COLUMN upkeep.views.pending IS 'captured change rows that are not yet in the view; NULL where none are kept';
 COMMENT ON COLUMN upkeep.views.last_maintenance IS 'when the whole view was last computed';
 COMMENT ON COLUMN upkeep.views.state_size IS 'bytes of state kept beside the view''s own rows';

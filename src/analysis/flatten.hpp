@@ -82,6 +82,7 @@ class Analyser {
     bool add_table(RangeTblEntry *rte, int index, Arms *arms);
     bool check_table(Oid relid, bool only);
     bool check_member(Oid relid);
+    bool check_matview(Oid relid);
     bool add_view(RangeTblEntry *rte, int index, Arms *arms);
     bool add_query(Query *sub, int index, List *ctes, Arms *arms);
     bool add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms *arms);

@@ -149,6 +149,27 @@ bool Analyser::range_table_entry(Query *q, int index, List *ctes, Arms *arms) {
     }
 }
 
+/// A view of views follows those that it reads, whatever their mode: each reports the rows that its maintenance writes.
+bool Analyser::check_matview(Oid relid) {
+    const char *name = pg::qualified_name(relid);
+    const char *what = psprintf("materialized view %s", name);
+    catalog::Registration registration;
+    if (!catalog::find_registration(relid, &registration))
+        return refuse(
+            "unregistered-view", what,
+            psprintf("Materialized view %s is not registered, so that changes of its rows are not followed.", name),
+            psprintf("Register it first: SELECT upkeep.register(%s).", quote_literal_cstr(name)));
+    if (!registration.active || registration.state != catalog::State::active)
+        return refuse(
+            "stale-view", what,
+            psprintf("Materialized view %s is not active, so that changes of its rows are not followed.", name),
+            psprintf("REFRESH MATERIALIZED VIEW %s activates it, and then what reads it.", name));
+    if (pg_class_aclcheck(relid, owner_, ACL_SELECT) != ACLCHECK_OK)
+        return refuse("no-right", what, "The owner of the materialized view has no SELECT right on it.",
+                      "GRANT SELECT on it to the owner of the materialized view.");
+    return true;
+}
+
 /// What every table whose rows are read must be: a partition or a child as well.
 bool Analyser::check_member(Oid relid) {
     const char *name = pg::qualified_name(relid);
@@ -158,8 +179,6 @@ bool Analyser::check_member(Oid relid) {
     if (relkind == RELKIND_FOREIGN_TABLE)
         return refuse("foreign-table", what("foreign table"), "Changes of a foreign table cannot be captured.",
                       "Copy the data into a local table.");
-    if (relkind == RELKIND_MATVIEW)
-        return not_yet(psprintf("materialized view %s as a source", name));
     if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
         return not_yet(psprintf("relation %s", name));
     if (persistence == RELPERSISTENCE_TEMP)
@@ -180,6 +199,8 @@ bool Analyser::check_table(Oid relid, bool only) {
     const char *name = pg::qualified_name(relid);
     auto what = [&](const char *kind) { return psprintf("%s %s", kind, name); };
     LockRelationOid(relid, AccessShareLock);
+    if (get_rel_relkind(relid) == RELKIND_MATVIEW)
+        return check_matview(relid);
     if (!check_member(relid))
         return false;
     if (relid < FirstNormalObjectId)
@@ -213,7 +234,7 @@ bool Analyser::add_table(RangeTblEntry *rte, int index, Arms *arms) {
             source = static_cast<int>(i);
     if (source < 0) {
         source = static_cast<int>(view_->tables.size());
-        view_->tables.push_back({rte->relid, nullptr, only});
+        view_->tables.push_back({rte->relid, nullptr, only, rte->relkind == RELKIND_MATVIEW});
         find_members(&view_->tables.back());
         view_->facts.push_back({RelationRelationId, rte->relid, 0, "table"});
         view_->facts.push_back({RelationRelationId, rte->relid, 0, "members"});

@@ -8,11 +8,12 @@
 
 namespace upkeep::analysis {
 
-/// A base table, once however often it occurs.
+/// A base table, or a registered materialized view that is read like one; once however often it occurs.
 struct TableSource {
     Oid relid;
     Bitmapset *used;           // columns that the query reads, offset by FirstLowInvalidHeapAttributeNumber
     bool only = false;         // FROM ONLY a table with children: their rows are not read
+    bool is_matview = false;   // its changes are those that its maintenance writes
     pg::Vector<Oid> members;   // the tables whose rows are read: itself, its partitions, its children
     pg::Vector<Oid> ancestors; // the tables by whose name a statement can change these rows too
     bool constrained = true;   // its primary key and NOT NULL hold for all its rows: children have none of them

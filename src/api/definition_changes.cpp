@@ -54,6 +54,7 @@ void follow_change(const catalog::Registration &registration, const char *what) 
                          errdetail_internal("%s", what)));
         try_activate(registration.view, Rebuild::everything);
     }
+    follow_above(registration.view);
 }
 
 } // namespace
@@ -131,6 +132,22 @@ bool try_activate(Oid view, Rebuild scope) {
     return !refusal && !error;
 }
 
+static bool is_active(Oid view, catalog::Registration *registration) {
+    return catalog::find_registration(view, registration) && registration->active &&
+           registration->state == catalog::State::active;
+}
+
+void follow_above(Oid view) {
+    catalog::Registration registration;
+    const bool active = is_active(view, &registration);
+    for (const Oid above : catalog::views_above(view)) {
+        // What is stale already stays so, for its own reason, until there is something that it could follow.
+        if (active || is_active(above, &registration)) {
+            try_activate(above, Rebuild::rows);
+        }
+    }
+}
+
 void follow_refresh(const RefreshMatViewStmt *statement) {
     const Oid view = RangeVarGetRelid(statement->relation, NoLock, true);
     catalog::Registration registration;
@@ -150,6 +167,7 @@ void follow_refresh(const RefreshMatViewStmt *statement) {
         registration.why = "The view was refreshed WITH NO DATA.";
         catalog::update_registration(registration);
     }
+    follow_above(view);
 }
 
 void follow_definition_changes() {

@@ -18,6 +18,10 @@ enum class Rebuild : uint8 { rows, everything };
 /// Activates a view; where that is not possible, suspends it with a warning. Returns whether it is active.
 bool try_activate(Oid view, Rebuild scope);
 
+/// After a view was built anew or became stale: the views that read it, and those above them, are built anew, or
+/// suspended with a warning.
+void follow_above(Oid view);
+
 /// Marks a view stale whatever its state was, and warns. `hint` may be nullptr.
 void suspend(Oid view, const char *why, const char *hint);
 

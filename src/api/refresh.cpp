@@ -1,4 +1,5 @@
 // upkeep.refresh(view)
+#include "api/definition_changes.hpp"
 #include "catalog/registration.hpp"
 #include "maintain/maintain.hpp"
 #include "pg/entry.hpp"
@@ -8,23 +9,31 @@ namespace upkeep::api {
 
 namespace {
 
-/// Brings one view up to date. An immediate one is right already, unless something has made it stale.
+/// Brings one view up to date, and what reads it. An immediate one is right already, unless something has made it
+/// stale.
 int64 refresh(const catalog::Registration &registration) {
-    if (!registration.active || registration.state != catalog::State::active)
-        return maintain::activate(registration.view);
-    return registration.mode == catalog::Mode::manual ? maintain::rebuild_from_query(registration.view) : 0;
+    if (!registration.active || registration.state != catalog::State::active) {
+        const int64 rows = maintain::activate(registration.view);
+        follow_above(registration.view);
+        return rows;
+    }
+    return registration.mode == catalog::Mode::manual ? maintain::refresh_manual(registration.view) : 0;
+}
+
+/// Every view of the caller's, each after those that it reads: by then they may have brought it up to date.
+int64 refresh_all() {
+    int64 rows = 0;
+    for (catalog::Registration r : catalog::in_order_of_reading(catalog::all_registrations()))
+        if (pg_class_ownercheck(r.view, GetUserId()) && catalog::find_registration(r.view, &r))
+            rows += refresh(r);
+    return rows;
 }
 
 } // namespace
 
 UPKEEP_FUNCTION(upkeep_refresh) {
-    int64 rows = 0;
-    if (PG_ARGISNULL(0)) {
-        for (const catalog::Registration &r : catalog::all_registrations())
-            if (pg_class_ownercheck(r.view, GetUserId()))
-                rows += refresh(r);
-        PG_RETURN_INT64(rows);
-    }
+    if (PG_ARGISNULL(0))
+        PG_RETURN_INT64(refresh_all());
     const Oid view = PG_GETARG_OID(0);
     catalog::Registration registration;
     if (!catalog::find_registration(view, &registration))
@@ -33,8 +42,7 @@ UPKEEP_FUNCTION(upkeep_refresh) {
                         errhint("Register it with upkeep.register().")));
     if (!pg_class_ownercheck(view, GetUserId()))
         aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, get_rel_name(view));
-    rows = refresh(registration);
-    PG_RETURN_INT64(rows);
+    PG_RETURN_INT64(refresh(registration));
 }
 
 } // namespace upkeep::api

@@ -1,7 +1,9 @@
 // upkeep.register(view, mode, max_staleness, every)
+#include "api/definition_changes.hpp"
 #include "catalog/registration.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/program.hpp"
+#include "maintain/sources.hpp"
 #include "pg/entry.hpp"
 #include "pg/names.hpp"
 #include "pg/run_as.hpp"
@@ -51,12 +53,10 @@ void require_maintainable(Oid view) {
     }
     table_close(rel, NoLock);
     if (design == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("materialized view %s cannot be kept up to date immediately", pg::qualified_name(view)),
-                        errdetail("%s", refusal->why), errhint("%s", refusal->hint)));
+        maintain::raise_refusal(view, *refusal);
     auto require_right = [](Oid relid) {
         if (pg_class_aclcheck(relid, GetUserId(), ACL_TRIGGER) != ACLCHECK_OK)
-            aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(relid));
+            aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
     };
     // As for a trigger of one's own: the right on a table is that on its partitions and children.
     for (const analysis::TableSource &table : design->program->query->tables) {
@@ -102,7 +102,24 @@ UPKEEP_FUNCTION(upkeep_register) {
     registration.active = known && registration.active && mode != catalog::Mode::manual;
     catalog::insert_registration(registration, interval_text(fcinfo, 2), interval_text(fcinfo, 3));
     maintain::activate(view);
+    follow_above(view);
     PG_RETURN_VOID();
+}
+
+/// Views that follow this one would stop doing so without notice.
+static void require_no_readers(Oid view) {
+    const pg::Vector<Oid> readers = catalog::readers(view);
+    if (readers.empty())
+        return;
+    StringInfoData names;
+    initStringInfo(&names);
+    for (const Oid reader : readers)
+        appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", pg::qualified_name(reader));
+    ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                    errmsg("cannot unregister materialized view %s because registered views read it",
+                           pg::qualified_name(view)),
+                    errdetail("It is read by %s.", names.data),
+                    errhint("Unregister these first, or register them with mode => 'manual'.")));
 }
 
 UPKEEP_FUNCTION(upkeep_unregister) {
@@ -113,6 +130,7 @@ UPKEEP_FUNCTION(upkeep_unregister) {
     if (!catalog::find_registration(view, &registration))
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                         errmsg("materialized view %s is not registered", pg::qualified_name(view))));
+    require_no_readers(view);
     maintain::deactivate(view, true);
     PG_RETURN_VOID();
 }

@@ -195,6 +195,27 @@ void release_changes() {
     sweep_dropped();
 }
 
+void hold_written(Oid view, Tuplestorestate *left, Tuplestorestate *came) {
+    const catalog::TableEntry *table = catalog::find_table(view);
+    if (table == nullptr || table->commit.nviews == 0) {
+        return;
+    }
+    Relation relation = table_open(view, NoLock); // whoever wrote has it locked
+    TupleDesc desc = RelationGetDescr(relation);
+    PendingTable *pending = require_table(Scope::transaction, relation, used_columns(desc, table->commit.used));
+    if (pending != nullptr) {
+        copy_rows(require_pending(Scope::transaction), *pending, desc, left, came);
+    }
+    table_close(relation, NoLock);
+}
+
+void hold_unknown(Oid view, const char *why) {
+    const catalog::TableEntry *table = catalog::find_table(view);
+    if (table != nullptr && table->commit.nviews > 0) {
+        add_unknown(Scope::transaction, view, why);
+    }
+}
+
 bool is_due(Scope scope) {
     return scope == Scope::statement ? direct.set || find_pending(scope) != nullptr
                                      : committing && find_pending(scope) != nullptr;

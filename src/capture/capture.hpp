@@ -64,6 +64,11 @@ void after_row(TriggerData *trigger);
 pg::Vector<TableChange> take_changes(Scope scope);
 void release_changes();
 
+/// What the maintenance of a view has written to it, or that this is not known, is kept until the commit for the views of
+/// mode commit that read it. Does nothing if there are none.
+void hold_written(Oid view, Tuplestorestate *left, Tuplestorestate *came);
+void hold_unknown(Oid view, const char *why);
+
 /// True when changes are pending that are to be maintained as soon as no statement is open: those of the statement
 /// scope, and once the transaction is about to commit all.
 bool is_due(Scope scope);
@@ -91,6 +96,8 @@ void install(Maintain maintain);
 /// right to create triggers has been checked; they are created whoever calls. Raises object_in_use while a statement on
 /// a base table is open (the view would get its changes twice), and, if a trigger has to be created, while a query of
 /// this session uses the table (its changes so far are unknown to us), so the caller must not have it open itself.
+/// A materialized view that is read like a table has no triggers: its maintenance says what it writes. It is locked all
+/// the same, which waits for the writers that are at it.
 void create_triggers(Oid relid);
 /// The first of these checks alone, for a table whose triggers are there and whose changes are being captured.
 void require_quiet(Relation relation);
@@ -98,7 +105,7 @@ void require_quiet(Relation relation);
 /// or if anybody has it locked: whoever drops a view holds a lock on it already, which a writer of the table may wait
 /// for.
 void drop_triggers(Oid relid);
-/// True if all capture triggers exist and are enabled ALWAYS.
+/// True if all capture triggers exist and are enabled ALWAYS, or none are needed.
 bool has_triggers(Oid relid);
 
 } // namespace upkeep::capture

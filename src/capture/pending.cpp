@@ -117,7 +117,7 @@ bool has_dropped() {
     return dropped != nullptr;
 }
 
-static void add_unknown(Scope scope, Oid relid, const char *why) {
+void add_unknown(Scope scope, Oid relid, const char *why) {
     require_pending(scope).unknown.push_back({relid, GetCurrentSubTransactionId(), why});
 }
 

@@ -72,6 +72,8 @@ bool has_dropped();
 /// Marks a table's changes as lost in the scopes that have views which read it, for the current subtransaction. `why`
 /// is a literal.
 void add_unknown(Oid relid, const char *why);
+/// The same in one scope.
+void add_unknown(Scope scope, Oid relid, const char *why);
 
 /// The table's place; marks it unknown and returns nullptr if its columns have changed since the first use.
 PendingTable *require_table(Scope scope, Relation relation, const Columns &columns);

@@ -124,6 +124,11 @@ void drop_trigger(const Trigger *trigger) {
     }
 }
 
+// The rows of a materialized view are written by its maintenance alone, which says what it writes.
+bool needs_triggers(Relation relation) {
+    return relation->rd_rel->relkind != RELKIND_MATVIEW;
+}
+
 bool is_in_use(Relation relation) {
     return relation->rd_refcnt != 1 || AfterTriggerPendingOnRel(RelationGetRelid(relation));
 }
@@ -132,7 +137,7 @@ bool is_in_use(Relation relation) {
 
 bool has_triggers(Oid relid) {
     Relation relation = table_open(relid, AccessShareLock);
-    const bool right = are_right(relation);
+    const bool right = !needs_triggers(relation) || are_right(relation);
     table_close(relation, AccessShareLock);
     return right;
 }
@@ -149,6 +154,10 @@ void require_quiet(Relation relation) {
 void create_triggers(Oid relid) {
     Relation relation = table_open(relid, ShareRowExclusiveLock);
     require_quiet(relation);
+    if (!needs_triggers(relation)) {
+        table_close(relation, NoLock);
+        return;
+    }
     if (!are_right(relation)) {
         CheckTableNotInUse(relation, "CREATE TRIGGER");
     }
@@ -172,6 +181,9 @@ void create_triggers(Oid relid) {
 }
 
 void drop_triggers(Oid relid) {
+    if (get_rel_relkind(relid) == RELKIND_MATVIEW) {
+        return;
+    }
     if (!ConditionalLockRelationOid(relid, AccessExclusiveLock)) {
         return;
     }

@@ -81,7 +81,15 @@ pg::Vector<Registration> all_registrations(); // by OID, without those that were
 pg::Vector<StateTable> state_tables(Oid view);
 pg::Vector<Setting> settings(Oid view);
 pg::Vector<Oid> sources(Oid view);
-pg::Vector<Oid> views_of(Oid relid); // registered views that read this base table
+pg::Vector<Oid> views_of(Oid relid); // registered views that read this base table or materialized view
+
+// --- views of views, whatever their state: as pg_depend has them, through ordinary views ---
+/// Active views whose queries read this materialized view, but for manual ones.
+pg::Vector<Oid> readers(Oid view);
+/// The same, and what reads those in turn: each after all of them that it reads.
+pg::Vector<Oid> views_above(Oid view);
+/// Each after those that its query reads.
+pg::Vector<Registration> in_order_of_reading(const pg::Vector<Registration> &views);
 
 // --- cached for the hot path ---
 /// The views of one mode that read a base table: registered, active, state active.
@@ -102,6 +110,9 @@ struct TableEntry {
 /// nullptr when writers maintain no view that reads the table (triggers left without registration do nothing).
 /// The entry lives until the next call for the same table: copy what must outlive a statement.
 const TableEntry *find_table(Oid relid);
+/// 0 for what is no registered view of tables; else one more than the deepest source, so that a view is deeper than all
+/// that it reads. Views are maintained in the order of depths. Cached.
+int depth(Oid relid);
 /// A counter that grows with every invalidation of `view`'s registration (for program caches).
 uint64 registration_generation();
 

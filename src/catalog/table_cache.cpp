@@ -12,6 +12,8 @@ struct CacheEntry {
     uint32 changes; // counts invalidations, so that one that arrives while the entry is read is not lost
     MemoryContext context;
     TableEntry table;
+    int depth;
+    uint64 depth_as_of; // the generation at which it was computed
 };
 
 HTAB *entries = nullptr;
@@ -60,6 +62,7 @@ CacheEntry *require_entry(Oid relid) {
         entry->changes = 0;
         entry->context = nullptr;
         entry->table = TableEntry{relid, {}, {}};
+        entry->depth_as_of = 0;
     }
     return entry;
 }
@@ -133,6 +136,21 @@ const TableEntry *find_table(Oid relid) {
         MemoryContextDelete(scratch);
     }
     return entry->table.immediate.nviews > 0 || entry->table.commit.nviews > 0 ? &entry->table : nullptr;
+}
+
+int depth(Oid relid) {
+    check_stack_depth();
+    CacheEntry *entry = require_entry(relid); // so that its invalidations count
+    const uint64 as_of = generation;
+    if (entry->depth_as_of != as_of) {
+        int deepest = -1;
+        for (const Oid source : sources(relid)) {
+            deepest = std::max(deepest, get_rel_relkind(source) == RELKIND_MATVIEW ? depth(source) : 0);
+        }
+        entry->depth = deepest + 1;
+        entry->depth_as_of = as_of;
+    }
+    return entry->depth;
 }
 
 uint64 registration_generation() {

@@ -6,6 +6,7 @@
 #include "maintain/maintain.hpp"
 #include "maintain/row_comparison.hpp"
 #include "maintain/run.hpp"
+#include "maintain/sources.hpp"
 #include "pg/error_context.hpp"
 #include "pg/names.hpp"
 #include "pg/run_as.hpp"
@@ -28,13 +29,6 @@ constexpr const char *kPinned[] = {
 
 /// In the names of the indexes that are made as identities.
 constexpr const char *kIdentityName = "_upkeep_key";
-
-[[noreturn]] void raise_refusal(Oid view, const pg::Refusal &refusal) {
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("materialized view %s cannot be kept up to date immediately", pg::qualified_name(view)),
-                    errdetail("%s", refusal.why), errhint("%s", refusal.hint)));
-    pg_unreachable();
-}
 
 void record_facts(const Design &design) {
     pg::Vector<catalog::Fact> facts;
@@ -255,7 +249,7 @@ void build_node(Run &run, NodeProgram &node) {
     PushActiveSnapshot(GetLatestSnapshot());
 }
 
-int64 rebuild_with(Program *program) {
+int64 rebuild_with(Program *program, WrittenRows *written) {
     pg::MaintenanceContext error_context(program->view);
     Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep rebuild", ALLOCSET_DEFAULT_SIZES)};
     pg::RunAs as(program->owner, pg::RunAs::Path::fixed);
@@ -274,6 +268,7 @@ int64 rebuild_with(Program *program) {
         ZSet wanted(program->output.ops, run.memory);
         flow_contents(run, program->output.blocks, wanted);
         Target *target = open_target(program->view, program->output.identity);
+        record_writes(target, written);
         apply_difference(run, target, wanted);
         close_target(target);
     }
@@ -308,43 +303,6 @@ void set_manual(catalog::Registration *registration) {
     catalog::update_registration(*registration);
 }
 
-/// Every change of its tables since its last build has reached the view, or waits for the lock on it.
-bool is_followed(const catalog::Registration &registration, const Design &design) {
-    if (!registration.active || registration.state != catalog::State::active)
-        return false;
-    for (const analysis::Captured &captured : analysis::captured_relations(*design.program->query)) {
-        const catalog::TableEntry *entry = catalog::find_table(captured.relid);
-        if (entry == nullptr)
-            return false;
-        const catalog::Readers &readers = entry->of(registration.mode);
-        const Oid *end = readers.views + readers.nviews;
-        if (std::find(readers.views, end, registration.view) == end || !bms_is_subset(captured.used, readers.used) ||
-            !capture::has_triggers(captured.relid))
-            return false;
-    }
-    return true;
-}
-
-/// Base tables first, then the view: the order in which writers lock. A view that is followed needs no lock on its base
-/// tables, for which a writer that waits for the view (REFRESH has it already) would not let go: such a writer's rows
-/// are not seen by the build and come when it ends.
-void lock_for_building(catalog::Registration *registration, const Design &design) {
-    const Oid view = registration->view;
-    if (is_followed(*registration, design)) {
-        LockRelationOid(view, ShareRowExclusiveLock);
-        *registration = {};
-        if (catalog::find_registration(view, registration) && is_followed(*registration, design)) {
-            Relation rel = table_open(view, NoLock);
-            capture::require_quiet(rel);
-            table_close(rel, NoLock);
-            return;
-        }
-    }
-    for (const analysis::Captured &captured : analysis::captured_relations(*design.program->query))
-        capture::create_triggers(captured.relid);
-    LockRelationOid(view, ShareRowExclusiveLock);
-}
-
 /// An index that was made as the identity and is it no more: a unique one may forbid what the view has to hold now.
 void drop_former_identity(Oid former, Oid present) {
     if (!OidIsValid(former) || former == present || get_rel_relkind(former) != RELKIND_INDEX ||
@@ -361,23 +319,15 @@ void drop_unused_triggers(const pg::Vector<Oid> &relids) {
             capture::drop_triggers(relid);
 }
 
-/// Writers first, as they lock: what nobody else's view needs is dropped.
-void lock_for_removal(Oid view, const pg::Vector<Oid> &sources) {
-    for (Oid relid : sources)
-        if (catalog::views_of(relid).size() <= 1 && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-            LockRelationOid(relid, AccessExclusiveLock);
-    LockRelationOid(view, ShareRowExclusiveLock);
-}
-
 } // namespace
 
-int64 activate(Oid view) {
+int64 activate(Oid view, WrittenRows *written) {
     catalog::Registration registration;
     if (!catalog::find_registration(view, &registration))
         return 0;
     if (registration.mode == catalog::Mode::manual) {
         set_manual(&registration);
-        return rebuild_from_query(view);
+        return rebuild_from_query(view, written);
     }
     catalog::OwnDdl own_ddl;
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "upkeep activation", ALLOCSET_DEFAULT_SIZES);
@@ -419,20 +369,20 @@ int64 activate(Oid view) {
     const char *why = nullptr;
     if (!bind_design(design, &why))
         elog(ERROR, "could not use what was just made for %s: %s", pg::qualified_name(view), why);
-    const int64 changed = rebuild_with(design->program);
+    const int64 changed = rebuild_with(design->program, written);
     MemoryContextSwitchTo(context);
     return changed;
 }
 
-int64 rebuild(Oid view) {
+int64 rebuild(Oid view, WrittenRows *written) {
     const char *why = nullptr;
     Program *program = find_program(view, &why);
     if (program == nullptr)
-        return activate(view);
-    return rebuild_with(program);
+        return activate(view, written);
+    return rebuild_with(program, written);
 }
 
-int64 rebuild_from_query(Oid view) {
+int64 rebuild_from_query(Oid view, WrittenRows *written) {
     pg::MaintenanceContext error_context(view);
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "upkeep rebuild", ALLOCSET_DEFAULT_SIZES);
     LockRelationOid(view, ShareRowExclusiveLock);
@@ -459,6 +409,7 @@ int64 rebuild_from_query(Oid view) {
             change.add(row.values, row.nulls, 1);
         const Identity identity{IdentityKind::none, InvalidOid, 0, nullptr, nullptr, nullptr, nullptr};
         Target *target = open_target(view, identity);
+        record_writes(target, written);
         apply_scanning(run, target, change);
         close_target(target);
     }

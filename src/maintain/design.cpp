@@ -2,6 +2,7 @@
 #include "analysis/expressions.hpp"
 #include "maintain/identity.hpp"
 #include "maintain/program.hpp"
+#include "maintain/sources.hpp"
 #include "maintain/view_identity.hpp"
 #include "pg/names.hpp"
 
@@ -390,6 +391,8 @@ Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal *
     mark_nodes_read_by_sql(design);
     program->output.ops = column_ops(analysed->output.columns);
     if (OidIsValid(view)) {
+        if ((*refusal = check_own_contents(view, *analysed)) != nullptr)
+            return nullptr;
         Relation rel = table_open(view, AccessShareLock);
         choose_view_identity(design, rel);
         program->fixed_path = has_computed_index(rel);

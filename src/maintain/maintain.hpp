@@ -5,23 +5,30 @@
 
 namespace upkeep::maintain {
 
-/// Maintains every active view that changes touch which are due (capture::is_due). Called when the outermost statement
-/// has ended, by its trigger or without it, and before the transaction commits.
+struct WrittenRows;
+
+/// Maintains every active view that changes touch which are due (capture::is_due), and the views that read those. Called
+/// when the outermost statement has ended, by its trigger or without it, and before the transaction commits.
 void run_pending();
+
+/// Computes a manual view again, and maintains the views that read it. Returns the rows of the view that were written.
+/// Raises object_in_use if there are such views and a statement on a base table is open.
+int64 refresh_manual(Oid view);
 
 /// Makes a registered view right again whatever its state: (re)compiles its program, re-creates what the program's
 /// layout needs (state tables, identity index, triggers, sources, facts, settings), then rebuilds state and view by
 /// difference at a fresh snapshot and marks it active. Needs the caller's right checked already. Returns the rows
 /// written. Used by register(), by REFRESH, after a dump was restored, and when a fact that the plan relied on has
-/// changed.
-int64 activate(Oid view);
+/// changed. Views that read it have to follow: from what is left in `written`, or by a rebuild of their own.
+int64 activate(Oid view, WrittenRows *written = nullptr);
 
 /// Rebuild of state and view by difference only (after TRUNCATE): activates it again if the layout is not right any
-/// more.
-int64 rebuild(Oid view);
+/// more. `written` as for activate.
+int64 rebuild(Oid view, WrittenRows *written = nullptr);
 
 /// Rebuild by difference with the view's own query, whatever it is (manual mode): no state, no identity index.
-int64 rebuild_from_query(Oid view);
+/// `written` as for activate.
+int64 rebuild_from_query(Oid view, WrittenRows *written = nullptr);
 
 /// Drops state tables, triggers that no other view needs, and the catalog rows. `view_exists` false in sql_drop.
 void deactivate(Oid view, bool view_exists);

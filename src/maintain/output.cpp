@@ -139,6 +139,7 @@ bool apply_to_view(Run &run, ZSet &delta) {
         return true;
     Output o{run,    open_target(run.program->view, program.identity), nullptr, nullptr, program.identity, nullptr,
              nullptr};
+    record_writes(o.target, run.written);
     o.found = make_target_slot(o.target);
     o.fresh = make_target_slot(o.target);
     o.key = pg::create_array<Datum>(static_cast<size_t>(program.identity.nkeys));

@@ -3,6 +3,7 @@
 
 #include "catalog/registration.hpp"
 #include "maintain/identity.hpp"
+#include "maintain/sources.hpp"
 #include "pg/entry.hpp"
 #include "pg/names.hpp"
 #include "pg/run_as.hpp"
@@ -94,8 +95,7 @@ CacheEntry *find_entry(Oid view, HASHACTION action) {
 
 Program *compile(const catalog::Registration &registration, const char **why) {
     // In the order of a run: whoever drops a state table has the view locked, and a lock on one must not be held then.
-    for (Oid relid : catalog::sources(registration.view))
-        LockRelationOid(relid, AccessShareLock);
+    lock_sources(catalog::sources(registration.view));
     Relation rel = try_table_open(registration.view, RowExclusiveLock);
     if (rel == nullptr) {
         *why = "it is gone";

@@ -1,8 +1,10 @@
-// From pending changes to the views that read them.
+// One run: from the changes of its sources to a view. Which views run, and in which order, is in pass.cpp.
 #include "maintain/run.hpp"
 
 #include "catalog/registration.hpp"
 #include "maintain/maintain.hpp"
+#include "maintain/pass.hpp"
+#include "maintain/sources.hpp"
 #include "observe/counters.hpp"
 #include "pg/error_context.hpp"
 #include "pg/names.hpp"
@@ -95,16 +97,17 @@ void warn_stale(Oid view, const char *why) {
 
 /// The stored rows are not what the changes say they were. The view is rebuilt at once where no other writer is in the
 /// way (waiting for one here could deadlock), else it is stale from now on.
-void repair(Oid view, const char *why) {
+Outcome repair(Oid view, const char *why) {
     if (!ConditionalLockRelationOid(view, ShareRowExclusiveLock)) {
         warn_stale(view, why);
-        return;
+        return Outcome::stale;
     }
     rebuild(view);
     ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED),
                       errmsg("materialized view %s was not what its base tables said and has been rebuilt",
                              pg::qualified_name(view)),
                       errdetail("Its maintenance stopped because %s.", why)));
+    return Outcome::repaired;
 }
 
 bool is_unknown(const Program &program, const pg::Vector<capture::TableChange> &changes) {
@@ -143,10 +146,12 @@ void record_rebuild(Oid view, instr_time start) {
 /// a base table) has finished then, before the run's snapshot, and nobody begins to while state and view differ.
 void lock_relations(const Program &program, bool reads_tables) {
     const auto &tables = program.query->tables;
+    pg::Vector<Oid> relids;
     for (const analysis::TableSource &table : tables)
-        if (tables.size() > 1 || (reads_tables && table.members.size() > 1)) // a single one is locked by the statement
-            for (Oid member : table.members)
-                LockRelationOid(member, AccessShareLock);
+        if (tables.size() > 1 || table.is_matview || (reads_tables && table.members.size() > 1))
+            for (Oid member : table.members) // a single base table is locked by the statement
+                relids.push_back(member);
+    lock_sources(relids);
     LockRelationOid(program.view, RowExclusiveLock);
     for (const NodeProgram &node : program.nodes)
         if (!node.in_view)
@@ -164,7 +169,9 @@ Program *lock_program(Oid view, const pg::Vector<capture::TableChange> &changes,
     return program;
 }
 
-void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
+} // namespace
+
+Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes, WrittenRows *written) {
     pg::MaintenanceContext error_context(view);
     instr_time start;
     const bool measured = observe::is_counting() || settings::log_min_duration() >= 0;
@@ -176,15 +183,18 @@ void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
         catalog::Registration registration;
         if (catalog::find_registration(view, &registration)) // else dropped or unregistered meanwhile
             warn_stale(view, why);
-        return;
+        return Outcome::stale;
     }
+    if (catalog::find_table(view) == nullptr) // asked under the lock: nobody reads it
+        written = nullptr;
     if (is_unknown(*program, changes) || capture::was_built(view)) {
-        rebuild(view);
+        rebuild(view, written);
         if (measured)
             record_rebuild(view, start);
-        return;
+        return Outcome::followed;
     }
     Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep run", ALLOCSET_DEFAULT_SIZES)};
+    run.written = written;
     {
         pg::InContext in(run.memory);
         pg::RunAs as(program->owner, program->fixed_path ? pg::RunAs::Path::fixed : pg::RunAs::Path::keep);
@@ -194,40 +204,11 @@ void maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes) {
             execute(run);
     }
     finish_passages(run);
-    if (run.broken)
-        repair(view, run.broken_why);
+    const Outcome outcome = run.broken ? repair(view, run.broken_why) : Outcome::followed;
     if (measured)
         record_run(run, start);
     MemoryContextDelete(run.memory);
-}
-
-pg::Vector<Oid> views_concerned(capture::Scope scope, const pg::Vector<capture::TableChange> &changes) {
-    const auto mode = scope == capture::Scope::statement ? catalog::Mode::immediate : catalog::Mode::commit;
-    pg::Vector<Oid> views;
-    for (const capture::TableChange &change : changes) {
-        const catalog::TableEntry *table = catalog::find_table(change.relid);
-        if (table == nullptr)
-            continue;
-        const catalog::Readers &readers = table->of(mode);
-        for (int i = 0; i < readers.nviews; i++)
-            if (std::find(views.begin(), views.end(), readers.views[i]) == views.end())
-                views.push_back(readers.views[i]);
-    }
-    std::sort(views.begin(), views.end());
-    return views;
-}
-
-} // namespace
-
-void run_pending() {
-    for (const capture::Scope scope : {capture::Scope::statement, capture::Scope::transaction}) {
-        if (!capture::is_due(scope))
-            continue;
-        const auto changes = capture::take_changes(scope);
-        for (Oid view : views_concerned(scope, changes))
-            maintain_view(view, changes);
-        capture::release_changes();
-    }
+    return outcome;
 }
 
 } // namespace upkeep::maintain

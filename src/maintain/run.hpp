@@ -31,6 +31,7 @@ struct Run {
     int64 rows_in = 0;
     int64 rows_changed = 0;
     bool waited = false;
+    WrittenRows *written = nullptr; // where views above are to learn from what happens to the view's rows; or nullptr
 };
 
 /// Reads the captured changes of the program's tables. False: nothing relevant changed.

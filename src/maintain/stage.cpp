@@ -399,7 +399,9 @@ bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups) {
     s.fresh = make_target_slot(s.target);
     s.row_slot = MakeSingleTupleTableSlot(node.row_desc, &TTSOpsVirtual);
     s.scratch = AllocSetContextCreate(run.memory, "upkeep group", ALLOCSET_DEFAULT_SIZES);
-    if (!node.in_view) {
+    if (node.in_view) {
+        record_writes(s.target, run.written);
+    } else {
         s.reported = new (palloc(sizeof(ZSet))) ZSet(node.row_ops, run.memory);
         run.node_deltas[node.number] = s.reported;
     }

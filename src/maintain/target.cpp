@@ -118,4 +118,8 @@ int64 rows_written(Target *target) {
     return target->written;
 }
 
+void record_writes(Target *target, WrittenRows *rows) {
+    target->recorded = rows;
+}
+
 } // namespace upkeep::maintain

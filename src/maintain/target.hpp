@@ -89,4 +89,18 @@ bool has_other_unique_indexes(Target *target);
 /// Number of rows written (inserted, updated, deleted) through this target so far.
 int64 rows_written(Target *target);
 
+/// The rows that left a view and those that came: its change, for the views that read it. Kept in the context and by
+/// the resource owner that were current when it was made.
+struct WrittenRows {
+    MemoryContext context = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    TupleDesc desc = nullptr; // of the view's rows; set by the first
+    Tuplestorestate *left = nullptr;
+    Tuplestorestate *came = nullptr;
+};
+
+/// From now on every row written through the target is added to `rows`, which may have rows of other targets of the
+/// same relation. nullptr: nowhere.
+void record_writes(Target *target, WrittenRows *rows);
+
 } // namespace upkeep::maintain

@@ -15,6 +15,7 @@ class Target {
     bool arbiters_ready; // the operators that a speculative insertion checks with are filled in
     bool other_unique;
     int64 written;
+    WrittenRows *recorded; // or nullptr
 
     // The scan of the identity index, begun by the first lookup.
     IndexScanDesc scan;

@@ -1,5 +1,6 @@
 // Writing rows of a target through the table and index access methods.
 #include "maintain/target_internal.hpp"
+#include "pg/memory.hpp"
 
 extern "C" {
 #include "catalog/index.h"
@@ -82,6 +83,29 @@ void insert_plainly(Target *target, TupleTableSlot *row) {
     }
 }
 
+enum class Direction : uint8 { leaves, comes };
+
+// A row that is recorded twice, or not at all, makes the views above wrong: each function below records what it has
+// written, once, when it has.
+void record(Target *target, Direction direction, TupleTableSlot *row) {
+    WrittenRows *rows = target->recorded;
+    if (rows == nullptr) {
+        return;
+    }
+    pg::InContext in(rows->context);
+    if (rows->desc == nullptr) {
+        rows->desc = CreateTupleDescCopy(RelationGetDescr(target->relation));
+    }
+    Tuplestorestate *&store = direction == Direction::leaves ? rows->left : rows->came;
+    if (store == nullptr) {
+        ResourceOwner owner = CurrentResourceOwner;
+        CurrentResourceOwner = rows->owner;
+        store = tuplestore_begin_heap(false, false, work_mem);
+        CurrentResourceOwner = owner;
+    }
+    tuplestore_puttupleslot(store, row);
+}
+
 [[noreturn]] void raise_unexpected(Target *target, TM_Result result) {
     if (result == TM_SelfModified) {
         raise_changed_twice(target);
@@ -103,7 +127,10 @@ bool insert_absent(Target *target, TupleTableSlot *row) {
     } else {
         insert_plainly(target, row);
     }
-    target->written += inserted;
+    if (inserted) {
+        target->written++;
+        record(target, Direction::comes, row);
+    }
     return inserted;
 }
 
@@ -112,6 +139,7 @@ void insert_row(Target *target, TupleTableSlot *row) {
     row->tts_tableOid = RelationGetRelid(target->relation);
     insert_plainly(target, row);
     target->written++;
+    record(target, Direction::comes, row);
 }
 
 void update_row(Target *target, TupleTableSlot *locked, TupleTableSlot *row) {
@@ -130,6 +158,8 @@ void update_row(Target *target, TupleTableSlot *locked, TupleTableSlot *row) {
                                 indexes == pg::TU_Summarizing);
     }
     target->written++;
+    record(target, Direction::leaves, locked);
+    record(target, Direction::comes, row);
 }
 
 void delete_row(Target *target, TupleTableSlot *locked) {
@@ -140,6 +170,7 @@ void delete_row(Target *target, TupleTableSlot *locked) {
         raise_unexpected(target, result);
     }
     target->written++;
+    record(target, Direction::leaves, locked);
 }
 
 namespace {
@@ -166,6 +197,7 @@ Removal remove_pass(Target *target, const Datum *values, const bool *nulls, int6
                                               target->snapshot, InvalidSnapshot, wait, &failure, false);
         if (result == TM_Ok) {
             pass.removed++;
+            record(target, Direction::leaves, slot);
         } else if (result == TM_BeingModified || result == TM_Deleted || result == TM_Updated) {
             pass.contended = true;
         } else if (result != TM_SelfModified) { // that one was removed by this very command
