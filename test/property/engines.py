@@ -16,14 +16,14 @@ def differences(server, view):
 
 
 class Upkeep:
-    """Immediate mode: right after every statement; commit mode: after a commit, beside an immediate view where the case
-    has two; manual mode: after refresh()."""
+    """Immediate mode: right after every statement; commit mode: after a commit, beside an immediate view (which may read
+    it) where the case has two; manual mode: after refresh()."""
 
     def __init__(self, mode):
         self.mode = mode
 
     def mode_of(self, view):
-        return "immediate" if self.mode == "commit" and view.name != "v" else self.mode
+        return "immediate" if self.mode == "commit" and view.name == "v2" else self.mode
 
     def is_right_inside(self, view):
         """Is the view right after each statement of a transaction?"""

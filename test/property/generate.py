@@ -1,15 +1,18 @@
 """Turns a seed into a Case, asking the server which views it accepts."""
+import copy
 import random
 
 import psycopg2
 
-from model import Case
+from expressions import PRODUCED
+from model import Case, Column, Table
 from schema import Schema, program
 from script import transactions
 from statements import Statements
 from views import Views
 
 ATTEMPTS = 40
+CHAINED = 0.25     # share of cases whose later views read the earlier ones
 
 
 class NoView(Exception):
@@ -31,9 +34,18 @@ def make(seed, server, prepared=False):
     prepare(server, case)
     rejected = 0
     names = ["v", "v2"] if rng.random() < 0.08 else ["v"]
+    chance = random.Random(f"chain {seed}")     # a stream of its own: other cases stay what they were
+    chained = chance.random() < CHAINED
+    if chained:
+        names = ["v", "v2", "v3"] if chance.random() < 0.35 else ["v", "v2"]
     for name in names:
-        view, failed = grow(rng, schema, server, name, len(case.views))
+        seen = with_views(schema, case.views) if chained else schema
+        view, failed = grow(rng, seen, server, name, case.views)
         rejected += failed
+        for below in case.views:
+            if below.name in view.tables:
+                view.tables |= below.tables
+                below.features = sorted({*below.features, "view of views"})
         case.views.append(view)
         statements.focus += [t for t in schema.tables if t.name in view.tables]
     case.fallible = any(v.fallible for v in case.views)
@@ -55,15 +67,29 @@ def prepare(server, case):
     case.optional = kept
 
 
-def grow(rng, schema, server, name, taken):
-    """Returns (view, rejections): a view that PostgreSQL can create and evaluate on the present rows."""
+def with_views(schema, views):
+    """The schema as a view above `views` sees it: they are tables, taken more often than others."""
+    seen = copy.copy(schema)
+    kinds = {*PRODUCED, "bool", "num82", "mood"}
+    made = [Table(v.name, [Column(i.name, i.kind, i.wide) for i in v.query.items if i.kind in kinds], [])
+            for v in views]
+    made = [t for t in made if t.columns]
+    seen.tables = made * (1 + len(schema.tables)) + schema.tables
+    return seen
+
+
+def grow(rng, schema, server, name, below):
+    """Returns (view, rejections): a view that PostgreSQL can create and evaluate on the present rows, where the views
+    `below` exist."""
     rejected = 0
     for _ in range(ATTEMPTS):
         view = Views(rng, schema).grow(name)
-        if taken:
-            view = rename_helpers(view, taken)
+        if below:
+            view = rename_helpers(view, len(below))
         server.execute("BEGIN")
         try:
+            for statement in [s for v in below for s in v.helpers + [v.create()]]:
+                server.execute(statement)
             for statement in view.helpers + [view.create()] + view.indexes:
                 server.execute(statement)
             if rng.random() < 0.75 and not server.rows(f"SELECT 1 FROM {view.name} LIMIT 1"):

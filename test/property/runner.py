@@ -77,7 +77,7 @@ class Runner:
     def start(self, case):
         """Creates and registers the views. Returns (strategy, None) or (None, reason)."""
         strategy = None
-        for view in case.views:
+        for index, view in enumerate(case.views):
             late = case.seed % 2 == 0
             for statement in view.helpers + [view.create()] + ([] if late else view.indexes):
                 self.server.execute(statement)
@@ -86,7 +86,7 @@ class Runner:
                 return None, refusal
             if refusal:
                 self.server.execute(f"DROP MATERIALIZED VIEW {view.name}")
-                case.views = case.views[:1]
+                case.views = case.views[:index]
                 break
             strategy = strategy or found
             for statement in view.indexes if late else []:

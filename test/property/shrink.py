@@ -25,7 +25,8 @@ class Shrinker:
                     self.sequence(lambda c, i=index: c.transactions[i])
             self.sequence(lambda c: c.optional)
             self.sequence(lambda c: c.setup)
-            self.query()
+            for number in range(len(self.case.views)):
+                self.query(number)
         return self.case, self.outcome
 
     def open(self):
@@ -67,31 +68,32 @@ class Shrinker:
     def views(self):
         if len(self.case.views) > 1:
             self.attempt(lambda c: c.views.pop()) or self.attempt(lambda c: c.views.pop(0) and False)
-        if self.case.views[0].indexes:
-            self.sequence(lambda c: c.views[0].indexes)
+        for number, view in enumerate(self.case.views):
+            if view.indexes:
+                self.sequence(lambda c, n=number: c.views[n].indexes)
 
-    def query(self):
-        """Drops conditions and columns of the view."""
-        arms = getattr(self.case.views[0].query, "arms", None)
+    def query(self, number):
+        """Drops conditions and columns of a view."""
+        arms = getattr(self.case.views[number].query, "arms", None)
         for index in range(len(arms) - 1, -1, -1) if arms else []:
-            self.attempt(lambda c, i=index: len(c.views[0].query.arms) > 1 and c.views[0].query.arms.pop(i))
+            self.attempt(lambda c, i=index: len(c.views[number].query.arms) > 1 and c.views[number].query.arms.pop(i))
         count = len(arms) if arms else 1
 
         def arm(case, index):
-            query = case.views[0].query
+            query = case.views[number].query
             return query.arms[index] if hasattr(query, "arms") else query
         for index in range(count):
-            if arms and index >= len(self.case.views[0].query.arms):
+            if arms and index >= len(self.case.views[number].query.arms):
                 break
             for part in ("where", "having"):
                 self.sequence(lambda c, i=index, p=part: getattr(arm(c, i), p))
         if not arms:
-            self.sequence(lambda c: c.views[0].query.items)
-            self.sequence(lambda c: c.views[0].query.group)
+            self.sequence(lambda c: c.views[number].query.items)
+            self.sequence(lambda c: c.views[number].query.group)
 
         def plain(case):
-            case.views[0].query.order = ""
-        if self.case.views[0].query.order:
+            case.views[number].query.order = ""
+        if self.case.views[number].query.order:
             self.attempt(plain)
 
 
