@@ -26,6 +26,7 @@ def parse(arguments):
     parser.add_argument("--views", help="only these, with commas")
     parser.add_argument("--accept", action="store_true", help="write strategies.txt instead of comparing with it")
     parser.add_argument("--refusals", metavar="FILE", help="append what is refused, and why, to a file")
+    parser.add_argument("--times", action="store_true", help="show how long maintenance of each view took, beside REFRESH")
     parser.add_argument("--measure", metavar="FILE", help="instead of changes and verify: measure, and append a table to a file")
     parser.add_argument("--rounds", type=int, default=15, help="changes of a measurement (default %(default)s)")
     options = parser.parse_args(arguments)

@@ -163,11 +163,18 @@ class Load:
     def change_store_sale(self):
         return [insert("store_sales", [self.store_sale() for _ in range(self.random.choice((1, 5)))], self.SALE)]
 
+    def there(self, table, key):
+        """That key or, where no such row is left, NULL."""
+        return key if key and self.server.run(f"SELECT 1 FROM {table} WHERE id = {key}") else None
+
     def change_web_sale(self):
-        return [insert("web_sales", [self.web_sale() for _ in range(3)])]
+        rows = [self.web_sale() for _ in range(3)]
+        return [insert("web_sales", [row[:5] + (self.there("promotions", row[5]),) + row[6:] for row in rows])]
 
     def change_catalog_sale(self):
-        return [insert("catalog_sales", [self.catalog_sale() for _ in range(3)])]
+        rows = [self.catalog_sale() for _ in range(5)]
+        rows = [row for row in rows if self.there("customers", row[3])]
+        return [insert("catalog_sales", rows)] if rows else []
 
     def change_return(self):
         return [insert("returns", [self.return_row() for _ in range(3)])]
@@ -232,7 +239,7 @@ class Load:
 
     def change_customer(self):
         return [f"UPDATE customers SET tier = {literal(self.random.choice(TIERS))}, address = "
-                f"{self.random.choice(('NULL', '1', '2'))} WHERE id IN ({self.some('customers')})",
+                f"{self.random.choice(('NULL', self.some('addresses', count=1)))} WHERE id IN ({self.some('customers')})",
                 f"UPDATE customers SET preferences = '{{\"mail\": true, \"colour\": \"red\"}}' "
                 f"WHERE id IN ({self.some('customers')})"]
 
@@ -297,6 +304,6 @@ class Load:
     def change_back_and_forth(self):
         """Leaves everything as it was, partly through a savepoint."""
         keys = self.some("store_sales")
-        sale = self.web_sale()
+        sale = self.web_sale()[:5] + (None, None, 1, "5.00")
         return [f"UPDATE store_sales SET quantity = quantity + 1 WHERE id IN ({keys})", "SAVEPOINT s", insert("web_sales", [sale]),
                 "ROLLBACK TO s", f"UPDATE store_sales SET quantity = quantity - 1 WHERE id IN ({keys})"]
