@@ -115,6 +115,8 @@ SELECT costs('SELECT k FROM f WHERE v > 80 EXCEPT ALL SELECT k FROM e WHERE z > 
 SELECT costs('SELECT k FROM f INTERSECT ALL SELECT k FROM d');
 SELECT costs('SELECT id, unnest(tags) AS tag, generate_series(1, v % 3) AS n FROM f WHERE v > 90');
 SELECT costs('SELECT unnest(tags) AS tag, count(*) AS c FROM f WHERE v > 90 GROUP BY 1');
+-- An equality that every part of an OR demands.
+SELECT costs('SELECT f.id, d.w FROM f, d WHERE (f.k = d.k AND f.v > 90) OR (f.k = d.k AND d.g % 7 = 0 AND f.v > 50)');
 -- Many occurrences that change at once: old states are looked up by index too.
 SELECT costs('SELECT a.id, o.v FROM f a JOIN f b ON b.p = a.id JOIN f c ON c.p = b.id JOIN f o ON o.p = c.id WHERE a.v > 90');
 SELECT costs('SELECT a.id, b.v FROM f a LEFT JOIN f b ON b.p = a.id JOIN f c ON c.id = a.p WHERE NOT EXISTS (SELECT FROM f x WHERE x.k = a.id)');

@@ -50,7 +50,7 @@ Arm inner_arm(const Arm &outer, const Arm &combined, const Correlation &correlat
 /// The ties between the outer sides and the key columns of the node that is input `input`.
 List *tie_quals(const Correlation &correlation, int input);
 
-/// The conjuncts of a condition, nested ANDs pulled apart.
+/// The conjuncts of a condition: nested ANDs pulled apart, and what all parts of an OR demand taken out of it.
 List *conjuncts(Node *condition);
 
 /// EXISTS (…), NOT EXISTS (…) or … IN (SELECT …) as a conjunct by itself, else nullptr.

@@ -107,6 +107,10 @@ List *conjuncts(Node *condition) {
     while (todo != NIL) {
         auto *conjunct = static_cast<Node *>(linitial(todo));
         todo = list_delete_first(list_copy(todo));
+        // What all parts of an OR demand may be the equality that ties two tables: the planner alone would find it.
+        if (is_orclause(conjunct))
+            conjunct = reinterpret_cast<Node *>(
+                canonicalize_qual(static_cast<Expr *>(copyObjectImpl(conjunct)), /*is_check=*/false));
         if (is_andclause(conjunct))
             todo = list_concat(list_copy(castNode(BoolExpr, conjunct)->args), todo);
         else
