@@ -112,7 +112,7 @@ bool Analyser::functional_key(Node *column, KeyColumn *key) {
     return true;
 }
 
-bool Analyser::aggregate(Query *q, Arms *arms) {
+bool Analyser::aggregate(Query *q, List *targets, int kept, Arms *arms) {
     Node *having = q->havingQual != nullptr ? flatten_join_alias_vars(q, q->havingQual) : nullptr;
     List *all = NIL;
     ListCell *lc;
@@ -126,15 +126,13 @@ bool Analyser::aggregate(Query *q, Arms *arms) {
     const Arms input = *arms;
     arms->clear();
     foreach (lc, sets)
-        if (!group_by(q, having, static_cast<List *>(lfirst(lc)), input, arms))
+        if (!group_by(q, targets, kept, having, static_cast<List *>(lfirst(lc)), input, arms))
             return false;
     return true;
 }
 
 /// One grouping set: a node over the input, and an arm above it.
-bool Analyser::group_by(Query *q, Node *having, const List *set, Arms input, Arms *result) {
-    int visible;
-    List *targets = targets_of(q, &visible);
+bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const List *set, Arms input, Arms *result) {
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
     Parts parts;
     parts.set = set;
@@ -188,7 +186,7 @@ bool Analyser::group_by(Query *q, Node *having, const List *set, Arms input, Arm
         above.quals = conjuncts(replace_parts(having, &parts));
     if (!check_tree(reinterpret_cast<Node *>(above.outputs)) || !check_tree(reinterpret_cast<Node *>(above.quals)))
         return false;
-    expand_sets(&above, visible);
+    expand_sets(&above, kept);
     result->push_back(above);
     return true;
 }

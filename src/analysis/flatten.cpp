@@ -1,6 +1,7 @@
 #include "analysis/flatten.hpp"
 
 #include "analysis/row_source.hpp"
+#include "analysis/settle.hpp"
 
 namespace upkeep::analysis {
 
@@ -20,12 +21,6 @@ bool Analyser::check_features(const Query *q) {
         return not_yet("a data-modifying statement");
     if (q->hasRecursive)
         return not_yet("WITH RECURSIVE");
-    if (q->hasWindowFuncs)
-        return not_yet("a window function");
-    if (q->limitCount != nullptr || q->limitOffset != nullptr)
-        return not_yet("LIMIT or OFFSET");
-    if (q->hasDistinctOn)
-        return not_yet("DISTINCT ON");
     if (q->rowMarks != NIL)
         return refuse("row-locking", "FOR UPDATE or FOR SHARE", "Row locking has no meaning in a maintained result.",
                       "Leave the locking clause out.");
@@ -39,7 +34,7 @@ bool Analyser::query(Query *q, List *ctes, Arms *out) {
     ctes = lcons(q->cteList, list_copy(ctes));
 
     if (q->setOperations != nullptr)
-        return set_operation(q, q->setOperations, ctes, out);
+        return set_operation(q, q->setOperations, ctes, out) && limit(q, visible_targets(q->targetList), out);
 
     Arm start;
     start.bindings.resize(list_length(q->rtable));
@@ -52,20 +47,38 @@ bool Analyser::query(Query *q, List *ctes, Arms *out) {
     if (!lift_scalars(q, ctes, out) || !add_quals(q, q->jointree->quals, ctes, out))
         return false;
 
-    if (q->hasAggs || q->groupClause != NIL || q->groupingSets != NIL || q->havingQual != nullptr) {
-        if (!aggregate(q, out))
+    q->targetList = castNode(List, flatten_join_alias_vars(q, reinterpret_cast<Node *>(q->targetList)));
+    int kept;
+    List *targets = targets_of(q, &kept);
+    if (!(q->hasWindowFuncs ? windows(q, targets, kept, out) : project(q, targets, kept, out)))
+        return false;
+    targets = list_truncate(targets, kept);
+    if (q->hasDistinctOn) {
+        if (!distinct_on(q, targets, out))
             return false;
-    } else {
-        int visible;
-        List *targets = targets_of(q, &visible);
-        for (Arm &arm : *out) {
-            arm.outputs = castNode(List, resolve(reinterpret_cast<Node *>(targets), arm));
-            if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
-                return false;
-            expand_sets(&arm, visible);
-        }
+    } else if (q->distinctClause != NIL && !distinct(q->targetList, q->distinctClause, out)) {
+        return false;
     }
-    return q->distinctClause == NIL || distinct(q->targetList, q->distinctClause, out);
+    if (!limit(q, targets, out))
+        return false;
+    const int visible = list_length(visible_targets(q->targetList));
+    for (Arm &arm : *out)
+        arm.outputs = list_truncate(list_copy(arm.outputs), visible);
+    return true;
+}
+
+/// The rows of a query level before windows, DISTINCT and LIMIT: these expressions, grouped where the query groups.
+/// Those beyond the first `kept` only make rows.
+bool Analyser::project(Query *q, List *targets, int kept, Arms *arms) {
+    if (q->hasAggs || q->groupClause != NIL || q->groupingSets != NIL || q->havingQual != nullptr)
+        return aggregate(q, targets, kept, arms);
+    for (Arm &arm : *arms) {
+        arm.outputs = castNode(List, resolve(reinterpret_cast<Node *>(targets), arm));
+        if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
+            return false;
+        expand_sets(&arm, kept);
+    }
+    return true;
 }
 
 bool Analyser::check_tree(Node *expression) {
@@ -253,8 +266,7 @@ ViewQuery *analyse(const Query *query, Oid owner, const pg::Refusal **refusal) {
     auto *view = new (palloc(sizeof(ViewQuery))) ViewQuery();
     Analyser analyser(view, owner);
     Arms arms;
-    auto *copy = static_cast<Query *>(copyObjectImpl(query));
-    bool fine = analyser.query(copy, NIL, &arms) && analyser.finish(arms, &view->output);
+    bool fine = analyser.query(settle(query, Choices::rows), NIL, &arms) && analyser.finish(arms, &view->output);
     if (fine) {
         for (GroupNode *node : view->nodes)
             note_used_columns(view, node->input);

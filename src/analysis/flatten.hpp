@@ -104,15 +104,23 @@ class Analyser {
     int add_key_node(const Arm &outer, const Arms &combined, const Correlation &correlation);
     Node *resolve(Node *expression, const Arm &arm);
 
-    bool aggregate(Query *q, Arms *arms);
-    bool group_by(Query *q, Node *having, const List *set, Arms input, Arms *result);
+    bool project(Query *q, List *targets, int kept, Arms *arms);
+    bool aggregate(Query *q, List *targets, int kept, Arms *arms);
+    bool group_by(Query *q, List *targets, int kept, Node *having, const List *set, Arms input, Arms *result);
     bool add_call(Aggref *aggref, GroupNode *node, List **columns);
     void expand_sets(Arm *arm, int visible);
-    static List *targets_of(Query *q, int *visible);
+    static List *targets_of(const Query *q, int *kept);
     bool distinct(List *targets, List *clauses, Arms *arms);
     bool add_node(GroupNode *node, const Arms &arms);
     bool is_determined(Node *column, const Arm &arm);
     bool functional_key(Node *column, KeyColumn *key);
+
+    bool windows(Query *q, List *targets, int kept, Arms *arms);
+    bool check_windows(const Query *q, const List *calls);
+    bool distinct_on(const Query *q, const List *targets, Arms *arms);
+    bool limit(const Query *q, const List *targets, Arms *arms);
+    bool add_partition(GroupNode *node, const char *name, const List *columns, const List *flow, const List *results,
+                       Arms *arms);
 
     bool set_operation(Query *q, Node *tree, List *ctes, Arms *out);
     bool count_sides(const SetOperationStmt *op, Arms *arms);

@@ -1,6 +1,7 @@
 // FROM and WHERE: base tables, views, subqueries, CTEs, functions, VALUES and inner joins, flattened into arms.
 #include "analysis/flatten.hpp"
 #include "analysis/row_source.hpp"
+#include "analysis/settle.hpp"
 #include "analysis/table_members.hpp"
 #include "catalog/registration.hpp"
 #include "catalog/table_tree.hpp"
@@ -253,7 +254,7 @@ bool Analyser::add_table(RangeTblEntry *rte, int index, Arms *arms) {
 
 bool Analyser::add_view(RangeTblEntry *rte, int index, Arms *arms) {
     Relation rel = table_open(rte->relid, AccessShareLock);
-    auto *sub = static_cast<Query *>(copyObjectImpl(get_view_query(rel)));
+    Query *sub = settle(get_view_query(rel), Choices::rows);
     table_close(rel, NoLock);
     view_->facts.push_back({RelationRelationId, rte->relid, 0, "view"});
     return add_query(sub, index, NIL, arms);

@@ -63,17 +63,40 @@ void Analyser::expand_sets(Arm *arm, int visible) {
     arm->outputs = list_truncate(arm->outputs, visible);
 }
 
-/// The visible targets and, behind them, hidden ones (ORDER BY) that make rows.
-List *Analyser::targets_of(Query *q, int *visible) {
-    List *targets = visible_targets(q->targetList);
-    *visible = list_length(targets);
+namespace {
+
+bool is_referenced(const Query *q, const TargetEntry *entry) {
+    if (!q->hasDistinctOn && q->limitCount == nullptr && q->limitOffset == nullptr)
+        return false;
+    for (const List *clauses : {q->sortClause, q->distinctClause}) {
+        ListCell *lc;
+        foreach (lc, clauses)
+            if (lfirst_node(SortGroupClause, lc)->tleSortGroupRef == entry->ressortgroupref)
+                return true;
+    }
+    return false;
+}
+
+} // namespace
+
+/// The expressions that the rows are made of. Kept are the visible ones and, behind them, those by which DISTINCT ON or
+/// LIMIT choose rows (the fields of a row constructor, which is no value that could be stored); then follow hidden ones
+/// (ORDER BY) that make rows.
+List *Analyser::targets_of(const Query *q, int *kept) {
+    List *targets = visible_targets(q->targetList), *makers = NIL;
     ListCell *lc;
     foreach (lc, q->targetList) {
-        auto *tle = lfirst_node(TargetEntry, lc);
-        if (tle->resjunk && expression_returns_set(reinterpret_cast<Node *>(tle->expr)))
-            targets = lappend(targets, tle->expr);
+        auto *entry = lfirst_node(TargetEntry, lc);
+        auto *e = reinterpret_cast<Node *>(entry->expr);
+        if (!entry->resjunk)
+            continue;
+        if (is_referenced(q, entry))
+            targets = list_concat_unique(targets, IsA(e, RowExpr) ? castNode(RowExpr, e)->args : list_make1(e));
+        else if (expression_returns_set(e))
+            makers = lappend(makers, e);
     }
-    return castNode(List, flatten_join_alias_vars(q, reinterpret_cast<Node *>(targets)));
+    *kept = list_length(targets);
+    return list_concat(targets, makers);
 }
 
 } // namespace upkeep::analysis

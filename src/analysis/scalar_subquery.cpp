@@ -91,7 +91,8 @@ Query *below_aggregates(const Query *sub, List *columns) {
 bool Analyser::add_scalar(SubLink *link, int index, List *ctes, Arms *arms) {
     auto *sub = castNode(Query, link->subselect);
     if (!sub->hasAggs || sub->groupClause != NIL || sub->groupingSets != NIL || sub->havingQual != nullptr ||
-        sub->distinctClause != NIL || sub->setOperations != nullptr || !check_features(sub))
+        sub->distinctClause != NIL || sub->setOperations != nullptr || sub->hasWindowFuncs ||
+        sub->limitCount != nullptr || sub->limitOffset != nullptr || !check_features(sub))
         return not_yet("a scalar subquery that is not an aggregate without GROUP BY");
     auto *target = static_cast<Node *>(linitial(visible_targets(sub->targetList)));
     Calls calls;

@@ -350,7 +350,9 @@ Node *Windows::lift(Node *node, Query *outer, Query *inner) {
     } context{this, outer, inner};
     if (node == nullptr || IsA(node, Const))
         return node;
-    const bool is_expression = !IsA(node, List) && !IsA(node, CaseWhen) && !IsA(node, NamedArgExpr);
+    // A row made for an order is made again outside: its type is no column's.
+    const bool is_expression =
+        !IsA(node, List) && !IsA(node, CaseWhen) && !IsA(node, NamedArgExpr) && !IsA(node, RowExpr);
     if (!is_expression || (!IsA(node, WindowFunc) && contain_windowfuncs(node)))
         return pg::mutate_tree(
             node,

@@ -85,6 +85,11 @@ struct GroupNode {
     // exist.
     Oid stored = InvalidOid;
     pg::Vector<AttrNumber> stored_columns;
+    // partition: a query over relation 1, the input flow (not in its range table yet). Its first columns are those of
+    // the flow, the keys before all others; what it has beyond `columns` is not read.
+    Query *function = nullptr;
+    const char *function_name = nullptr; // for explain
+    bool unique_keys = false;            // partition: at most one row for each key
 
     int nkeys() const { return static_cast<int>(keys.size()); }
 };

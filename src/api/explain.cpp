@@ -122,9 +122,20 @@ void explain_blocks(Output &out, const pg::Vector<maintain::BlockProgram> &block
         }
 }
 
+/// A query over the rows of each key that a change touches; over all rows where there is no key.
+void explain_partition(Output &out, const maintain::NodeProgram &node, const char *trigger) {
+    const bool keyed = node.node->nkeys() > 0;
+    put_step(out, trigger, node.node->function_name, keyed ? "scoped" : "whole view",
+             lower::partition_sql(*node.node, 0), keyed ? wanted_by_group(*node.node) : nullptr);
+}
+
 void explain_node(Output &out, const maintain::NodeProgram &node) {
     explain_blocks(out, node.blocks);
     const char *trigger = psprintf("change of the input of step %d", out.step + 1);
+    if (node.node->kind == analysis::NodeKind::partition) {
+        explain_partition(out, node, trigger);
+        return;
+    }
     put_step(out, trigger, node.naggs == 0 ? "distinct" : "group", "incremental", nullptr, nullptr);
     pg::Vector<int> always, extremes;
     for (int a = 0; a < node.naggs; a++)

@@ -92,15 +92,19 @@ Expr *flow_column(const GroupNode &node, int column) {
     return reinterpret_cast<Expr *>(var);
 }
 
+RangeTblEntry *flow_entry(const GroupNode &node) {
+    List *names = NIL;
+    for (size_t i = 0; i < node.input.columns.size(); i++)
+        names = lappend(names, makeString(psprintf("c%zu", i + 1)));
+    return tuplestore_entry(kFlowName, makeAlias("x", NIL), names);
+}
+
 /// SELECT … FROM upkeep_flow x
 Query *over_flow(const GroupNode &node) {
     Query *q = makeNode(Query);
     q->commandType = CMD_SELECT;
     q->canSetTag = true;
-    List *names = NIL;
-    for (size_t i = 0; i < node.input.columns.size(); i++)
-        names = lappend(names, makeString(psprintf("c%zu", i + 1)));
-    q->rtable = list_make1(tuplestore_entry(kFlowName, makeAlias("x", NIL), names));
+    q->rtable = list_make1(flow_entry(node));
     RangeTblRef *ref = makeNode(RangeTblRef);
     ref->rtindex = 1;
     q->jointree = makeFromExpr(list_make1(ref), nullptr);
@@ -135,7 +139,36 @@ void append_one_group(StringInfo sql, const GroupNode &node, std::uint64_t null_
     });
 }
 
+/// The function of a partition node with the flow in place, at the bottom of its subqueries.
+const char *function_text(const GroupNode &node) {
+    auto *function = static_cast<Query *>(copyObjectImpl(node.function));
+    Query *bottom = function;
+    while (bottom->rtable != NIL)
+        bottom = linitial_node(RangeTblEntry, bottom->rtable)->subquery;
+    bottom->rtable = list_make1(flow_entry(node));
+    return pg_get_querydef(function, false);
+}
+
 } // namespace
+
+const char *partition_sql(const GroupNode &node, std::uint64_t null_keys) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    append_one_group(&sql, node, null_keys);
+    appendStringInfoString(&sql, function_text(node));
+    return sql.data;
+}
+
+const char *partitions_sql(const GroupNode &node, Groups groups) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    append_flow(&sql, node, [&](Query *q, const Block &block) {
+        if (groups == Groups::listed)
+            join_listed_keys(q, node, block);
+    });
+    appendStringInfoString(&sql, function_text(node));
+    return sql.data;
+}
 
 const char *group_sql(const GroupNode &node, std::uint64_t null_keys, std::span<const int> wanted) {
     StringInfoData sql;

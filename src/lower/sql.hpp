@@ -52,6 +52,12 @@ enum class Groups : std::uint8_t {
 /// Reads many groups again in one statement: the key columns, then the wanted aggregate calls, grouped by the keys.
 const char *groups_sql(const analysis::GroupNode &node, Groups groups, std::span<const int> wanted);
 
+/// The rows that a partition node has for one key, as for group_sql: its output columns, and perhaps more behind them.
+const char *partition_sql(const analysis::GroupNode &node, std::uint64_t null_keys);
+
+/// The same for many keys, or for all.
+const char *partitions_sql(const analysis::GroupNode &node, Groups groups);
+
 inline constexpr const char *kKeysName = "upkeep_keys";
 
 } // namespace upkeep::lower

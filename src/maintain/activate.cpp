@@ -7,13 +7,12 @@
 #include "maintain/row_comparison.hpp"
 #include "maintain/run.hpp"
 #include "maintain/sources.hpp"
+#include "maintain/state_index.hpp"
 #include "pg/error_context.hpp"
 #include "pg/names.hpp"
 #include "pg/run_as.hpp"
 
 extern "C" {
-#include "catalog/pg_am.h"
-#include "commands/defrem.h"
 #include "commands/matview.h"
 }
 
@@ -82,56 +81,6 @@ bool can_read_states(const Program &p) {
     return true;
 }
 
-/// The columns of a node's rows that other inputs of some block are tied to.
-Bitmapset *tied_columns(const Program &p, int number) {
-    Bitmapset *columns = nullptr;
-    auto note = [&](const pg::Vector<BlockProgram> &blocks) {
-        for (const BlockProgram &b : blocks)
-            for (int q = 0; q < list_length(b.block->quals); q++) {
-                const algebra::Qual &shape = b.block->qual_shapes[static_cast<size_t>(q)];
-                if (shape.left < 0)
-                    continue;
-                ListCell *lc;
-                foreach (lc, castNode(OpExpr, list_nth(b.block->quals, q))->args) {
-                    auto *arg = static_cast<Node *>(lfirst(lc));
-                    while (IsA(arg, RelabelType))
-                        arg = reinterpret_cast<Node *>(castNode(RelabelType, arg)->arg);
-                    const Var *var = castNode(Var, arg);
-                    const algebra::Input &input = b.block->inputs[static_cast<size_t>(var->varno - 1)];
-                    if (input.kind == algebra::InputKind::node && input.source == number)
-                        columns = bms_add_member(columns, var->varattno);
-                }
-            }
-    };
-    for (const NodeProgram &node : p.nodes)
-        note(node.blocks);
-    note(p.output.blocks);
-    return columns;
-}
-
-/// Indexes by which statements find the rows of a node from the other side of a join: a btree, or for types of variable
-/// length a hash index, which takes values of any length. Where the identity is a unique index that begins with the
-/// column, that one serves.
-void index_tied_columns(const Program &p, const NodeProgram &node, Oid relid, IdentityKind kind) {
-    Bitmapset *columns = tied_columns(p, node.number);
-    pg::RunAs as(catalog::extension_owner(), pg::RunAs::Path::fixed);
-    for (int column = -1; (column = bms_next_member(columns, column)) >= 0;) {
-        const int nkeys = node.node->nkeys();
-        if (kind == IdentityKind::unique_columns && column == 1)
-            continue;
-        const AttrNumber attno = column <= nkeys ? node.key_column[column - 1] : node.result_column[column - nkeys - 1];
-        const Oid type = node.node->columns[static_cast<size_t>(column - 1)].type;
-        const bool btree = get_typlen(type) > 0 && OidIsValid(GetDefaultOpClass(type, BTREE_AM_OID));
-        if (!btree && !OidIsValid(GetDefaultOpClass(type, HASH_AM_OID)))
-            continue;
-        const char *sql = psprintf("CREATE INDEX ON %s USING %s (%s)", pg::qualified_name(relid),
-                                   btree ? "btree" : "hash", quote_identifier(get_attname(relid, attno, false)));
-        if (SPI_connect() != SPI_OK_CONNECT || SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-            elog(ERROR, "could not execute \"%s\"", sql);
-        SPI_finish();
-    }
-}
-
 /// State tables and identities as the design lays them out. Existing ones are made anew when the layout has changed.
 Oid make_storage(Design *design, bool same_layout) {
     Program *p = design->program;
@@ -157,7 +106,9 @@ Oid make_storage(Design *design, bool same_layout) {
         const int nkeys = node.node->nkeys();
         Relation state = table_open(relid, NoLock);
         std::span<AttrNumber> columns{node.key_column, static_cast<size_t>(nkeys)};
-        const IdentityKind kind = nkeys == 0                                              ? IdentityKind::single_row
+        const bool stores_rows = node.node->kind == analysis::NodeKind::partition;
+        const IdentityKind kind = stores_rows                                             ? IdentityKind::key_hash
+                                  : nkeys == 0                                            ? IdentityKind::single_row
                                   : is_fixed_length_key(RelationGetDescr(state), columns) ? IdentityKind::unique_columns
                                                                                           : IdentityKind::key_hash;
         table_close(state, NoLock);
@@ -167,8 +118,8 @@ Oid make_storage(Design *design, bool same_layout) {
             equality[k] = node.node->keys[k].equality;
             collations[k] = node.node->keys[k].collation;
         }
-        Oid index;
-        {
+        Oid index = InvalidOid;
+        if (has_identity(*node.node)) {
             pg::RunAs as(catalog::extension_owner(), pg::RunAs::Path::fixed);
             index = create_identity(relid, kind, columns, equality, collations, psprintf("%s_key", get_rel_name(relid)))
                         .index;
@@ -183,6 +134,10 @@ Oid make_storage(Design *design, bool same_layout) {
 
 /// Every node's groups over the whole input: rows of the node, and the state to store.
 void build_node(Run &run, NodeProgram &node) {
+    if (node.node->kind == analysis::NodeKind::partition) {
+        build_partitions(run, node);
+        return;
+    }
     GroupTable groups(node, run.memory);
     flow_contents(run, node.blocks, groups);
     if (node.node->scalar)

@@ -195,16 +195,35 @@ bool lay_into_view(NodeProgram *p, const Block &top) {
 
 namespace {
 
+void append_column(StringInfo sql, const char *name, const analysis::ColumnType &t) {
+    appendStringInfo(sql, "%s %s", name, pg::type_name(t.type, -1));
+    if (OidIsValid(t.collation) && t.collation != get_typcollation(t.type))
+        appendStringInfo(sql, " COLLATE %s", pg::collation_name(t.collation));
+}
+
+/// A partition node's state is its rows.
+const char *partition_columns(NodeProgram *p) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    for (size_t c = 0; c < p->node->columns.size(); c++) {
+        appendStringInfoString(&sql, c > 0 ? ", " : "");
+        append_column(&sql, psprintf("c%zu", c + 1), p->node->columns[c]);
+    }
+    for (int k = 0; k < p->node->nkeys(); k++)
+        p->key_column[k] = static_cast<AttrNumber>(k + 1);
+    return sql.data;
+}
+
 const char *state_table_columns(NodeProgram *p) {
+    if (p->node->kind == analysis::NodeKind::partition)
+        return partition_columns(p);
     StringInfoData sql;
     initStringInfo(&sql);
     AttrNumber column = 0;
     for (int k = 0; k < p->node->nkeys(); k++) {
         const analysis::ColumnType &t = p->node->columns[k];
         p->key_column[k] = ++column;
-        appendStringInfo(&sql, "k%d %s", k + 1, pg::type_name(t.type, -1));
-        if (OidIsValid(t.collation) && t.collation != get_typcollation(t.type))
-            appendStringInfo(&sql, " COLLATE %s", pg::collation_name(t.collation));
+        append_column(&sql, psprintf("k%d", k + 1), t);
         appendStringInfoString(&sql, ", ");
     }
     appendStringInfoString(&sql, "n bigint NOT NULL");
@@ -264,6 +283,13 @@ const pg::Refusal *check_node(const NodeProgram &p) {
                     name),
                 "Use another aggregate, or register the materialized view with mode => 'manual'.");
     }
+    const bool stores_rows = p.node->kind == analysis::NodeKind::partition;
+    for (size_t c = 0; stores_rows && c < p.node->columns.size(); c++)
+        if (get_typtype(p.node->columns[c].type) == TYPTYPE_PSEUDO)
+            return analysis::make_refusal(
+                "unsupported-key",
+                psprintf("%s over type %s", p.node->function_name, format_type_be(p.node->columns[c].type)),
+                "Values of this type cannot be stored in a column.", "Use the fields of the row instead.");
     for (int k = 0; k < p.node->nkeys(); k++)
         if (get_typtype(p.node->columns[k].type) == TYPTYPE_PSEUDO || p.key_ops[k].equal == nullptr)
             return analysis::make_refusal("unsupported-key",
@@ -358,7 +384,7 @@ void mark_nodes_read_by_sql(Design *design) {
                 }
     };
     for (const NodeProgram &node : program->nodes)
-        mark(node.blocks, node.consolidates || node.ambiguous_keys);
+        mark(node.blocks, node.consolidates || node.ambiguous_keys || node.node->kind == analysis::NodeKind::partition);
     mark(program->output.blocks, false);
     for (const NodeProgram &node : program->nodes)
         if (node.result_column != nullptr) {
@@ -402,8 +428,9 @@ Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal *
     }
     program->fixed_path |= uses_user_function(*analysed);
     for (NodeProgram &node : program->nodes) {
-        program->scoped |= node.reads_again;
+        program->scoped |= node.reads_again || node.node->kind == analysis::NodeKind::partition;
         design->state_columns.push_back(node.in_view ? nullptr : state_table_columns(&node));
+        program->fixed_path |= node.node->kind == analysis::NodeKind::partition;
         for (const BlockProgram &b : node.blocks)
             program->fixed_path |= !b.direct;
     }

@@ -162,6 +162,11 @@ void note_stored(Program *program, const NodeProgram &node) {
     analysis::GroupNode *stored = program->query->nodes[static_cast<size_t>(node.number)];
     stored->stored = node.relid;
     stored->stored_columns.clear();
+    if (stored->kind == analysis::NodeKind::partition) {
+        for (size_t c = 0; c < stored->columns.size(); c++)
+            stored->stored_columns.push_back(static_cast<AttrNumber>(c + 1));
+        return;
+    }
     for (int k = 0; k < stored->nkeys(); k++)
         stored->stored_columns.push_back(node.key_column[k]);
     for (int a = 0; a < node.naggs; a++)
@@ -190,7 +195,8 @@ bool bind_design(Design *design, const char **why) {
         node.relid = InvalidOid;
         for (const catalog::StateTable &table : tables)
             if (table.node == node.number) {
-                std::optional<Identity> found = state_identity(table);
+                std::optional<Identity> found =
+                    has_identity(*node.node) ? state_identity(table) : std::optional<Identity>(kNoIdentity);
                 if (!found)
                     break;
                 node.relid = table.relid;

@@ -74,6 +74,12 @@ struct NodeProgram {
     pg::Vector<GroupPlan> plans;
 };
 
+/// Whether the rows of a node's state are found by a key; else all of them are read.
+inline bool has_identity(const analysis::GroupNode &node) {
+    return node.kind != analysis::NodeKind::partition || node.nkeys() > 0;
+}
+inline constexpr Identity kNoIdentity{IdentityKind::none, InvalidOid, 0, nullptr, nullptr, nullptr, nullptr};
+
 /// How the rows of the view are found where no node's state is in it.
 struct OutputProgram {
     pg::Vector<BlockProgram> blocks;

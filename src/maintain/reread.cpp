@@ -53,7 +53,32 @@ void take_value(HeapTuple row, TupleDesc desc, int column, Datum *value, bool *i
     *value = *isnull ? Datum{0} : datumCopy(datum, a->attbyval, a->attlen);
 }
 
-/// The keys of the listed groups as upkeep_keys.
+/// Leaves the rows of the last statement (keys, then `calls`) in their groups.
+void distribute(const NodeProgram &node, GroupTable &groups, const pg::Vector<int> &calls) {
+    const int nkeys = node.node->nkeys();
+    const auto n = static_cast<size_t>(nkeys + node.naggs);
+    auto *keys = pg::create_array<Datum>(n);
+    auto *key_nulls = pg::create_array<bool>(n);
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        CHECK_FOR_INTERRUPTS();
+        HeapTuple row = SPI_tuptable->vals[i];
+        TupleDesc desc = SPI_tuptable->tupdesc;
+        for (int k = 0; k < nkeys; k++)
+            take_value(row, desc, k, &keys[k], &key_nulls[k]);
+        Group *group = groups.find(keys, key_nulls);
+        if (group == nullptr)
+            continue;
+        group->read_values = pg::create_array<Datum>(n);
+        group->read_nulls = pg::create_array<bool>(n);
+        std::fill(group->read_nulls, group->read_nulls + n, true);
+        for (size_t c = 0; c < calls.size(); c++)
+            take_value(row, desc, nkeys + static_cast<int>(c), &group->read_values[nkeys + calls[c]],
+                       &group->read_nulls[nkeys + calls[c]]);
+    }
+}
+
+} // namespace
+
 Tuplestorestate *register_keys(const NodeProgram &node, std::span<Group *> listed) {
     const int nkeys = node.node->nkeys();
     TupleDesc desc = CreateTemplateTupleDesc(nkeys);
@@ -80,31 +105,10 @@ bool has_null_key(const NodeProgram &node, const Group *group) {
     return std::find(group->nulls, group->nulls + node.node->nkeys(), true) != group->nulls + node.node->nkeys();
 }
 
-/// Leaves the rows of the last statement (keys, then `calls`) in their groups.
-void distribute(const NodeProgram &node, GroupTable &groups, const pg::Vector<int> &calls) {
-    const int nkeys = node.node->nkeys();
-    const auto n = static_cast<size_t>(nkeys + node.naggs);
-    auto *keys = pg::create_array<Datum>(n);
-    auto *key_nulls = pg::create_array<bool>(n);
-    for (uint64 i = 0; i < SPI_processed; i++) {
-        CHECK_FOR_INTERRUPTS();
-        HeapTuple row = SPI_tuptable->vals[i];
-        TupleDesc desc = SPI_tuptable->tupdesc;
-        for (int k = 0; k < nkeys; k++)
-            take_value(row, desc, k, &keys[k], &key_nulls[k]);
-        Group *group = groups.find(keys, key_nulls);
-        if (group == nullptr)
-            continue;
-        group->read_values = pg::create_array<Datum>(n);
-        group->read_nulls = pg::create_array<bool>(n);
-        std::fill(group->read_nulls, group->read_nulls + n, true);
-        for (size_t c = 0; c < calls.size(); c++)
-            take_value(row, desc, nkeys + static_cast<int>(c), &group->read_values[nkeys + calls[c]],
-                       &group->read_nulls[nkeys + calls[c]]);
-    }
+void forget_keys(Tuplestorestate *keys) {
+    SPI_unregister_relation(lower::kKeysName);
+    tuplestore_end(keys);
 }
-
-} // namespace
 
 bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_nulls, std::uint64_t wanted,
                 Datum *values, bool *nulls, Snapshot snapshot) {
@@ -169,10 +173,8 @@ void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Grou
     distribute(node, groups, calls);
     SPI_freetuptable(SPI_tuptable);
     SPI_freeplan(plan);
-    if (keys != nullptr) {
-        SPI_unregister_relation(lower::kKeysName);
-        tuplestore_end(keys);
-    }
+    if (keys != nullptr)
+        forget_keys(keys);
 }
 
 } // namespace upkeep::maintain

@@ -26,7 +26,8 @@ bool uses_sql(const pg::Vector<BlockProgram> &blocks) {
     return false;
 }
 
-/// The delta of a flow: the locks first, then a snapshot that is newer than them and than what was applied below.
+} // namespace
+
 void read_flow(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::ColumnOps> ops, RowSink &sink) {
     const bool sql = uses_sql(blocks);
     if (sql) {
@@ -37,6 +38,8 @@ void read_flow(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::ColumnO
     if (sql)
         PopActiveSnapshot();
 }
+
+namespace {
 
 /// γ: the flow's change is folded group by group, and merged into the stored states.
 bool run_group_stage(Run &run, NodeProgram &node) {
@@ -57,6 +60,8 @@ bool run_stage(Run &run, NodeProgram &node) {
     switch (node.node->kind) {
     case analysis::NodeKind::group:
         return run_group_stage(run, node);
+    case analysis::NodeKind::partition:
+        return run_partition_stage(run, node);
     default:
         elog(ERROR, "node %d has no stage", node.number);
     }

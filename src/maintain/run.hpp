@@ -65,6 +65,16 @@ SPIPlanPtr term_plan(Run &run, BlockProgram &block, algebra::InputSet changed, a
 /// Takes the lock tags of every join pair of these blocks that this change touches, in order.
 void lock_joins(Run &run, pg::Vector<BlockProgram> &blocks);
 
+/// The delta of a flow under a snapshot that is newer than the locks it takes first, and than what was applied below.
+void read_flow(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::ColumnOps> ops, RowSink &sink);
+
+/// The stage of a partition node: the partitions that the flow's change touches are computed again, and the difference
+/// to their stored rows is written and becomes the node's delta. False: broken.
+bool run_partition_stage(Run &run, NodeProgram &node);
+
+/// Computes all partitions again, makes the state hold them, and leaves them as the node's rows.
+void build_partitions(Run &run, NodeProgram &node);
+
 /// Merges the groups into the node's state and records the node's own delta. False: broken.
 bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups);
 
@@ -80,6 +90,11 @@ bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *null
 /// there are where `listed` is empty. Groups with a NULL key are read one by one.
 void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Group *> listed, std::uint64_t wanted,
                  Snapshot snapshot = nullptr);
+
+/// The keys of the listed groups as upkeep_keys, until forget_keys. SPI is connected.
+Tuplestorestate *register_keys(const NodeProgram &node, std::span<Group *> listed);
+void forget_keys(Tuplestorestate *keys);
+bool has_null_key(const NodeProgram &node, const Group *group);
 
 /// The node's row (keys, aggregate results) of a state.
 void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls, const Datum *state,

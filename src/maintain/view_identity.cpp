@@ -144,9 +144,10 @@ void choose_view_identity(Design *design, Relation view) {
     bool keyed = false;
     if (over_node) {
         NodeProgram &node = p->nodes[top->inputs[0].source];
-        p->output_in_node = top->quals == NIL && lay_into_view(&node, *top);
+        const bool groups = node.node->kind == analysis::NodeKind::group;
+        p->output_in_node = groups && top->quals == NIL && lay_into_view(&node, *top);
         node.in_view = p->output_in_node;
-        keyed = key_from_node(design, node, *top);
+        keyed = (groups || node.node->unique_keys) && key_from_node(design, node, *top);
     } else {
         keyed = key_from_primary_keys(design, query);
     }

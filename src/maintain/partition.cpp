@@ -1,0 +1,243 @@
+// Partition nodes: windows, DISTINCT ON, LIMIT. The partitions that a change touches are computed again and compared
+// with their stored rows.
+#include "maintain/locks.hpp"
+#include "maintain/run.hpp"
+#include "maintain/target_internal.hpp"
+#include "pg/entry.hpp"
+
+extern "C" {
+#include "access/tableam.h"
+#include "tcop/dest.h"
+}
+
+namespace upkeep::maintain {
+
+namespace {
+
+/// Up to so many partitions of one change are read one by one, more of them in one statement.
+constexpr size_t kReadOneByOne = 16;
+
+struct RowReceiver {
+    DestReceiver pub;
+    RowSink *sink;
+};
+
+/// Executes under the active snapshot; each row goes into the sink.
+void execute(SPIPlanPtr plan, ParamListInfo params, RowSink &sink) {
+    RowReceiver receiver{};
+    receiver.pub.receiveSlot = [](TupleTableSlot *slot, DestReceiver *self) {
+        pg::guard([&] {
+            slot_getallattrs(slot);
+            reinterpret_cast<RowReceiver *>(self)->sink->add(slot->tts_values, slot->tts_isnull, 1);
+        });
+        return true;
+    };
+    receiver.pub.rStartup = [](DestReceiver *, int, TupleDesc) {};
+    receiver.pub.rShutdown = [](DestReceiver *) {};
+    receiver.pub.rDestroy = [](DestReceiver *) {};
+    receiver.pub.mydest = DestNone;
+    receiver.sink = &sink;
+    SPIExecuteOptions options{};
+    options.params = params;
+    options.read_only = true;
+    options.dest = &receiver.pub;
+    const MemoryContext context = CurrentMemoryContext;
+    const int outcome = SPI_execute_plan_extended(plan, &options);
+    if (outcome < 0)
+        elog(ERROR, "could not compute a partition: %s", SPI_result_code_string(outcome));
+    MemoryContextSwitchTo(context);
+}
+
+SPIPlanPtr prepare(const char *sql, int nargs, Oid *types) {
+    SPIPlanPtr plan = SPI_prepare(sql, nargs, types);
+    if (plan == nullptr)
+        elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+    return plan;
+}
+
+/// The rows of one partition.
+void compute_one(NodeProgram &node, const Group *group, RowSink &rows) {
+    const int nkeys = node.node->nkeys();
+    std::uint64_t null_keys = 0;
+    auto *types = pg::create_array<Oid>(static_cast<size_t>(nkeys));
+    ParamListInfo params = makeParamList(nkeys);
+    for (int k = 0; k < nkeys; k++) {
+        types[k] = node.node->columns[static_cast<size_t>(k)].type;
+        null_keys |= group->nulls[k] ? std::uint64_t{1} << k : 0;
+        params->params[k] = {group->keys[k], group->nulls[k], PARAM_FLAG_CONST, types[k]};
+    }
+    SPIPlanPtr plan = nullptr;
+    for (const GroupPlan &p : node.plans)
+        if (p.null_keys == null_keys)
+            plan = p.plan;
+    if (plan == nullptr) {
+        plan = prepare(lower::partition_sql(*node.node, null_keys), nkeys, types);
+        SPI_keepplan(plan);
+        node.plans.push_back({null_keys, 0, plan});
+    }
+    execute(plan, params, rows);
+}
+
+/// The rows of these partitions under the active snapshot.
+void compute(Run &run, NodeProgram &node, std::span<Group *> groups, RowSink &rows) {
+    connect_spi(run);
+    pg::Vector<Group *> together;
+    for (Group *group : groups) {
+        CHECK_FOR_INTERRUPTS();
+        if (groups.size() > kReadOneByOne && !has_null_key(node, group))
+            together.push_back(group);
+        else
+            compute_one(node, group, rows);
+    }
+    if (together.empty())
+        return;
+    Tuplestorestate *keys = register_keys(node, {together.data(), together.size()});
+    SPIPlanPtr plan = prepare(lower::partitions_sql(*node.node, lower::Groups::listed), 0, nullptr);
+    execute(plan, nullptr, rows);
+    SPI_freeplan(plan);
+    forget_keys(keys);
+}
+
+/// Writers of one partition come one after the other. In the order of the hashes, the same for all.
+void lock_partitions(Run &run, const NodeProgram &node, std::span<Group *> groups) {
+    const Oid view = run.program->view;
+    const auto op = static_cast<uint32>(node.number) + 1;
+    const bool coarse = must_be_coarse(groups.size());
+    run.waited |= lock_key_set(view, op, coarse);
+    if (!coarse)
+        for (const Group *group : groups)
+            run.waited |= lock_key(view, op, group->hash);
+}
+
+/// Visits the stored rows of a partition under a snapshot, in `slot`.
+template <typename Visit>
+void for_each_stored(Target *target, const NodeProgram &node, const Group *group, Snapshot snapshot,
+                     TupleTableSlot *slot, Visit visit) {
+    if (node.node->nkeys() > 0) {
+        start_lookup(target, group->keys, group->nulls, snapshot);
+        while (next_match(target, group->keys, group->nulls, slot)) {
+            slot_getallattrs(slot);
+            visit();
+        }
+    } else {
+        TableScanDesc scan = table_beginscan(target_relation(target), snapshot, 0, nullptr);
+        while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+            CHECK_FOR_INTERRUPTS();
+            slot_getallattrs(slot);
+            visit();
+        }
+        table_endscan(scan);
+    }
+    ExecClearTuple(slot);
+}
+
+void subtract(ZSet &from, ZSet &rows) {
+    for (const ZSet::Row *row : rows.rows())
+        from.add(row->values, row->nulls, -row->weight);
+}
+
+/// REPEATABLE READ and SERIALIZABLE: what the latest state and the transaction's own snapshot say must agree, both of
+/// what the partitions are made of and of their stored rows.
+void check_own_snapshot(Run &run, NodeProgram &node, Target *target, TupleTableSlot *slot, std::span<Group *> groups,
+                        ZSet &latest) {
+    ZSet own(node.row_ops, run.memory);
+    PushCopiedSnapshot(GetTransactionSnapshot());
+    UpdateActiveSnapshotCommandId();
+    Snapshot snapshot = GetActiveSnapshot();
+    compute(run, node, groups, own);
+    ZSet stored(node.row_ops, run.memory);
+    for (const Group *group : groups)
+        for_each_stored(target, node, group, snapshot, slot,
+                        [&] { stored.add(slot->tts_values, slot->tts_isnull, 1); });
+    PopActiveSnapshot();
+    for (const Group *group : groups)
+        for_each_stored(target, node, group, GetActiveSnapshot(), slot,
+                        [&] { stored.add(slot->tts_values, slot->tts_isnull, -1); });
+    subtract(own, latest);
+    if (!own.is_empty() || !stored.is_empty())
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to concurrent update"),
+                        errdetail("A row of the same partition was changed by a concurrent transaction."),
+                        errhint("The transaction might succeed if retried.")));
+}
+
+/// Deletes and inserts what differs; `wanted` is used up. What is written is the node's delta.
+void write_difference(Run &run, NodeProgram &node, Target *target, TupleTableSlot *slot, std::span<Group *> groups,
+                      ZSet &wanted) {
+    auto *reported = new (palloc(sizeof(ZSet))) ZSet(node.row_ops, run.memory);
+    run.node_deltas[node.number] = reported;
+    for (const Group *group : groups)
+        for_each_stored(target, node, group, GetActiveSnapshot(), slot, [&] {
+            ZSet::Row *row = wanted.find(slot->tts_values, slot->tts_isnull);
+            if (row != nullptr && row->weight > 0) {
+                row->weight--;
+                return;
+            }
+            reported->add(slot->tts_values, slot->tts_isnull, -1);
+            delete_row(target, slot);
+        });
+    TupleTableSlot *fresh = make_target_slot(target);
+    const int n = fresh->tts_tupleDescriptor->natts;
+    for (const ZSet::Row *row : wanted.rows()) {
+        if (row->weight == 0)
+            continue;
+        reported->add(row->values, row->nulls, row->weight);
+        for (int64 i = 0; i < row->weight; i++) {
+            CHECK_FOR_INTERRUPTS();
+            ExecClearTuple(fresh);
+            std::copy(row->values, row->values + n, fresh->tts_values);
+            std::copy(row->nulls, row->nulls + n, fresh->tts_isnull);
+            ExecStoreVirtualTuple(fresh);
+            insert_row(target, fresh);
+        }
+    }
+}
+
+} // namespace
+
+bool run_partition_stage(Run &run, NodeProgram &node) {
+    pg::InContext in(run.memory);
+    ZSet change(node.flow_ops, run.memory);
+    read_flow(run, node.blocks, node.flow_ops, change);
+    GroupTable touched(node, run.memory);
+    for (const ZSet::Row *row : change.rows())
+        if (row->weight != 0)
+            touched.add(row->values, row->nulls, row->weight);
+    if (touched.is_empty())
+        return true;
+    const std::span<Group *> groups = touched.in_lock_order();
+    lock_partitions(run, node, groups);
+    Target *target = open_target(node.relid, node.identity);
+    TupleTableSlot *slot = make_target_slot(target);
+    PushActiveSnapshot(GetLatestSnapshot());
+    ZSet wanted(node.row_ops, run.memory);
+    compute(run, node, groups, wanted);
+    if (IsolationUsesXactSnapshot())
+        check_own_snapshot(run, node, target, slot, groups, wanted);
+    write_difference(run, node, target, slot, groups, wanted);
+    run.rows_changed += rows_written(target);
+    PopActiveSnapshot();
+    close_target(target);
+    return true;
+}
+
+void build_partitions(Run &run, NodeProgram &node) {
+    connect_spi(run);
+    auto *rows = new (palloc(sizeof(ZSet))) ZSet(node.row_ops, run.memory);
+    SPIPlanPtr plan = prepare(lower::partitions_sql(*node.node, lower::Groups::all), 0, nullptr);
+    execute(plan, nullptr, *rows);
+    SPI_freeplan(plan);
+    ZSet wanted(node.row_ops, run.memory);
+    for (const ZSet::Row *row : rows->rows())
+        wanted.add(row->values, row->nulls, row->weight);
+    run.node_deltas[node.number] = rows;
+    Target *target = open_target(node.relid, node.identity);
+    apply_difference(run, target, wanted);
+    close_target(target);
+    // What is above reads it.
+    PopActiveSnapshot();
+    CommandCounterIncrement();
+    PushActiveSnapshot(GetLatestSnapshot());
+}
+
+} // namespace upkeep::maintain
