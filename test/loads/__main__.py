@@ -24,6 +24,7 @@ def parse(arguments):
     parser.add_argument("--seed", type=int, default=1, help="of rows and changes (default %(default)s)")
     parser.add_argument("--changes", type=int, help="transactions (default: those of a set for seconds)")
     parser.add_argument("--views", help="only these, with commas")
+    parser.add_argument("--mode", default="immediate", choices=("immediate", "commit"), help="(default %(default)s)")
     parser.add_argument("--accept", action="store_true", help="write strategies.txt instead of comparing with it")
     parser.add_argument("--refusals", metavar="FILE", help="append what is refused, and why, to a file")
     parser.add_argument("--times", action="store_true", help="show how long maintenance of each view took, beside REFRESH")

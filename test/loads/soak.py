@@ -95,7 +95,7 @@ class Soak:
             self.plans[view] = plan = plan_of(self.server, view)
             if plan[0] == "refused":
                 return
-            self.server.run(f"SELECT upkeep.register('{view}')")
+            self.server.run(f"SELECT upkeep.register('{view}', '{self.options.mode}')")
         except psycopg2.Error as error:
             self.fail(f"cannot register {view}: {error}")
             return
