@@ -4,7 +4,7 @@ import statistics
 import time
 
 from server import created_name
-from soak import definitions, plan_of, prepare
+from soak import definitions, plan_of, prepare, strategy_of
 
 WARM_UP = 3      # changes that are not counted: plans are made in them
 REPEATED = 3     # each change is made and taken back so often
@@ -36,7 +36,7 @@ def line_of(server, view, plan, changes, options):
     before = best_times(server, changes)
     refresh = refresh_time(server, view)
     server.run(f"SELECT upkeep.register('{view}', '{options.mode}')")
-    strategy = server.run(f"SELECT strategy FROM upkeep.views WHERE view = '{view}'::regclass")[0][0]
+    strategy = strategy_of(server, view, plan)
     tables = server.run(f"SELECT count(*) FROM upkeep.source WHERE view = '{view}'::regclass")[0][0]
     after = best_times(server, changes)
     wrong = server.run(f"SELECT count(*) FROM upkeep.verify('{view}')")[0][0]

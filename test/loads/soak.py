@@ -39,6 +39,11 @@ def plan_of(server, view):
     return strategy, len(rows), sum(row[0] == "whole view" for row in rows)
 
 
+def strategy_of(server, view, plan):
+    """What upkeep.views says of a registered view; `whole view` if some step reads all rows of its input."""
+    return plan[0] if plan[2] else server.run(f"SELECT strategy FROM upkeep.views WHERE view = '{view}'::regclass")[0][0]
+
+
 class Soak:
     def __init__(self, server, name, load, options):
         self.server, self.name, self.load, self.options = server, name, load, options
@@ -99,8 +104,7 @@ class Soak:
         except psycopg2.Error as error:
             self.fail(f"cannot register {view}: {error}")
             return
-        self.plans[view] = (self.server.run(f"SELECT strategy FROM upkeep.views WHERE view = '{view}'::regclass")[0][0],) \
-            + plan[1:] if plan[0] != "whole view" else plan
+        self.plans[view] = (strategy_of(self.server, view, plan),) + plan[1:]
         self.views.append(view)
 
     def compare_strategies(self):
