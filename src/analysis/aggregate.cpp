@@ -2,6 +2,7 @@
 #include "analysis/flatten.hpp"
 
 extern "C" {
+#include "optimizer/tlist.h"
 #include "catalog/pg_aggregate.h"
 #include "parser/parse_agg.h"
 }
@@ -191,6 +192,17 @@ bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const L
     return true;
 }
 
+/// A record that the call sorts by, of its own arguments: it can be made of the flow's columns.
+bool is_row_of_arguments(const TargetEntry *entry, const Aggref *call) {
+    if (!entry->resjunk || !IsA(entry->expr, RowExpr))
+        return false;
+    ListCell *lc;
+    foreach (lc, reinterpret_cast<RowExpr *>(entry->expr)->args)
+        if (tlist_member(static_cast<Expr *>(lfirst(lc)), call->args) == nullptr)
+            return false;
+    return true;
+}
+
 /// One aggregate call; its arguments and filter become columns of the input flow.
 bool Analyser::add_call(Aggref *aggref, GroupNode *node, List **columns) {
     if ((refusal = check_function(aggref->aggfnoid, view_)) != nullptr)
@@ -199,6 +211,10 @@ bool Analyser::add_call(Aggref *aggref, GroupNode *node, List **columns) {
     call.plain = aggref->aggkind == AGGKIND_NORMAL && list_length(aggref->args) <= 1;
     ListCell *arg;
     foreach (arg, aggref->args) {
+        if (is_row_of_arguments(lfirst_node(TargetEntry, arg), aggref)) {
+            call.args.push_back(-1);
+            continue;
+        }
         call.args.push_back(list_length(*columns));
         *columns = lappend(*columns, lfirst_node(TargetEntry, arg)->expr);
     }

@@ -266,6 +266,7 @@ ViewQuery *analyse(const Query *query, Oid owner, const pg::Refusal **refusal) {
     auto *view = new (palloc(sizeof(ViewQuery))) ViewQuery();
     Analyser analyser(view, owner);
     Arms arms;
+    // Where rows are computed again, the choices that SQL leaves open are to be the same.
     bool fine = analyser.query(settle(query, Choices::rows), NIL, &arms) && analyser.finish(arms, &view->output);
     if (fine) {
         for (GroupNode *node : view->nodes)

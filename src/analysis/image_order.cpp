@@ -58,19 +58,6 @@ bool is_covered(const List *clauses, List *targets, const Expr *expression) {
     return false;
 }
 
-TargetEntry *find_or_add_target(List **targets, Expr *expression) {
-    ListCell *cell;
-    foreach (cell, *targets) {
-        auto *entry = lfirst_node(TargetEntry, cell);
-        if (equal(entry->expr, expression))
-            return entry;
-    }
-    auto *entry = makeTargetEntry(static_cast<Expr *>(copyObjectImpl(expression)),
-                                  static_cast<AttrNumber>(list_length(*targets) + 1), nullptr, true);
-    *targets = lappend(*targets, entry);
-    return entry;
-}
-
 void append_clause(List **clauses, List **targets, Expr *expression, Oid less, Oid equal) {
     TargetEntry *entry = find_or_add_target(targets, expression);
     SortGroupClause *clause = makeNode(SortGroupClause);
@@ -94,6 +81,19 @@ void append_record(List **clauses, List **targets, List *expressions) {
 }
 
 } // namespace
+
+TargetEntry *find_or_add_target(List **targets, Expr *expression) {
+    ListCell *cell;
+    foreach (cell, *targets) {
+        auto *entry = lfirst_node(TargetEntry, cell);
+        if (equal(entry->expr, expression))
+            return entry;
+    }
+    auto *entry = makeTargetEntry(static_cast<Expr *>(copyObjectImpl(expression)),
+                                  static_cast<AttrNumber>(list_length(*targets) + 1), nullptr, true);
+    *targets = lappend(*targets, entry);
+    return entry;
+}
 
 bool has_several_images(const Expr *expression) {
     const Node *node = as_node(expression);
@@ -125,16 +125,30 @@ List *distinct_expressions(List *expressions) {
     return result;
 }
 
-void order_by_image(List **clauses, List **targets, List *expressions) {
+namespace {
+
+List *missing_expressions(const List *clauses, List *targets, List *expressions) {
     List *missing = NIL;
     ListCell *cell;
     foreach (cell, distinct_expressions(expressions))
-        if (!is_covered(*clauses, *targets, static_cast<Expr *>(lfirst(cell))))
+        if (!is_covered(clauses, targets, static_cast<Expr *>(lfirst(cell))))
             missing = lappend(missing, lfirst(cell));
+    return missing;
+}
+
+} // namespace
+
+bool is_ordered_by_image(const List *clauses, List *targets, List *expressions) {
+    return missing_expressions(clauses, targets, expressions) == NIL;
+}
+
+void order_by_image(List **clauses, List **targets, List *expressions) {
+    List *missing = missing_expressions(*clauses, *targets, expressions);
     if (list_length(missing) > kMaxSingleColumns) {
         append_record(clauses, targets, missing);
         return;
     }
+    ListCell *cell;
     foreach (cell, missing) {
         auto *expression = static_cast<Expr *>(lfirst(cell));
         ValueOrder order;

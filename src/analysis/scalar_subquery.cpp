@@ -145,7 +145,7 @@ bool Analyser::add_scalar_to(const Arm &arm, int index, Node *target, List *call
     node->scalar = nkeys == 0;
     for (AggCall &call : node->aggs) {
         for (int &column : call.args)
-            column += nkeys;
+            column += column >= 0 ? nkeys : 0;
         call.filter += call.filter >= 0 ? nkeys : 0;
     }
     for (int k = 0; k < nkeys; k++) {

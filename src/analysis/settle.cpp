@@ -69,6 +69,8 @@ void order_rows(Query *q) {
     }
     if (q->hasDistinctOn)
         order_by_distinct(q);
+    if (is_ungrouped(q) && !is_ordered_by_image(q->sortClause, q->targetList, visible_entries(q)))
+        order_as_source(q, &q->sortClause, &q->targetList);
     order_by_image(&q->sortClause, &q->targetList, visible_entries(q));
 }
 
@@ -89,6 +91,8 @@ void settle_ties(Query *q) {
 }
 
 void settle_level(Query *q, Choices choices) {
+    if (q->hasAggs)
+        settle_calls(q, choices);
     if (q->hasWindowFuncs)
         settle_windows(q);
     if (choices == Choices::all) {
@@ -149,12 +153,17 @@ bool settle_tree(Node *node, Choices *choices) {
         return false;
     }
     const bool stop = pg::walk_tree(node, settle_child, choices);
-    if (IsA(node, Aggref))
-        settle_call(castNode(Aggref, node), *choices);
+    if (IsA(node, Aggref) && castNode(Aggref, node)->agglevelsup > 0)
+        settle_call(castNode(Aggref, node), *choices, nullptr);
     return stop;
 }
 
 } // namespace
+
+bool is_ungrouped(const Query *q) {
+    return q->groupClause == NIL && q->groupingSets == NIL && !q->hasAggs && q->havingQual == nullptr &&
+           q->setOperations == nullptr;
+}
 
 List *visible_entries(const Query *q) {
     List *result = NIL;

@@ -2,7 +2,8 @@
 //
 // Which of tied rows LIMIT and DISTINCT ON keep, the order among peers of a window, the order of the elements of
 // ARRAY(SELECT …) and of array_agg: the settled query takes the order of the images of what it shows. Its result is one
-// that the original query may return as well, and the same in every evaluation over the same data.
+// that the original query may return as well, and the same in every evaluation over the same data. Rows that come from a
+// sorted subquery keep its order first, as users expect.
 #pragma once
 #include "pg/memory.hpp"
 
@@ -20,9 +21,5 @@ enum class Choices : std::uint8_t {
 /// among peers, window functions of extensions, aggregates with DISTINCT, percentile_disc and mode over types whose
 /// equal values have several images, and, in set operations, which of equal rows is shown.
 Query *settle(const Query *query, Choices choices = Choices::all);
-
-/// Gives an aggregate call whose result depends on the order of its input rows an order by its arguments, behind the
-/// ORDER BY that it has. The order is the same whether an argument is a column or a constant.
-void settle_call(Aggref *call, Choices choices);
 
 } // namespace upkeep::analysis

@@ -154,12 +154,14 @@ bool is_order_sensitive(Oid aggregate, List *arguments) {
     return !is_among(kRepresentative, name) || has_ambiguous(arguments);
 }
 
-void settle_call(Aggref *call, Choices choices) {
+void settle_call(Aggref *call, Choices choices, Query *level) {
     List *arguments = visible_arguments(call);
     if (call->aggkind != AGGKIND_NORMAL || call->aggdistinct != NIL || arguments == NIL ||
         (choices == Choices::rows && is_value_choice(call->aggfnoid)) || !is_order_sensitive(call->aggfnoid, arguments))
         return;
     const bool by_value = is_float_sum(call->aggfnoid, arguments);
+    if (level != nullptr && !by_value && !is_ordered_by_image(call->aggorder, call->args, arguments))
+        order_as_source(level, &call->aggorder, &call->args);
     ListCell *cell;
     foreach (cell, list_copy(call->args)) {
         auto *argument = lfirst_node(TargetEntry, cell);
@@ -170,6 +172,34 @@ void settle_call(Aggref *call, Choices choices) {
         else
             order_by_image(&call->aggorder, &call->args, list_make1(argument->expr));
     }
+}
+
+namespace {
+
+struct Calls {
+    Query *level;
+    Choices choices;
+};
+
+bool settle_calls_in(Node *node, void *context) {
+    if (node == nullptr)
+        return false;
+    if (IsA(node, Aggref)) {
+        auto *calls = static_cast<Calls *>(context);
+        if (castNode(Aggref, node)->agglevelsup == 0)
+            settle_call(castNode(Aggref, node), calls->choices, calls->level);
+        return false;
+    }
+    return pg::walk_tree(
+        node, [](Node *child, void *c) { return pg::guard([&] { return settle_calls_in(child, c); }); }, context);
+}
+
+} // namespace
+
+void settle_calls(Query *q, Choices choices) {
+    Calls calls{q, choices};
+    settle_calls_in(reinterpret_cast<Node *>(q->targetList), &calls);
+    settle_calls_in(q->havingQual, &calls);
 }
 
 void settle_keys(Query *q) {

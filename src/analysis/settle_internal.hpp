@@ -7,6 +7,19 @@ namespace upkeep::analysis {
 /// Extends the ORDER BY of windows whose functions depend on the order among peers.
 void settle_windows(Query *q);
 
+/// Extends an ORDER BY list by the order of the one subquery (CTE, view) that the level selects from, if that is
+/// sorted: hidden columns that it is sorted by become columns of it. Clauses refer to `targets`.
+void order_as_source(Query *q, List **clauses, List **targets);
+
+/// Whether the rows of the level are those that it selects from.
+bool is_ungrouped(const Query *q);
+
+/// Gives an aggregate call whose result depends on the order of its input rows an order by its arguments, behind the
+/// ORDER BY that it has, and that of the source of its level if that is told.
+void settle_call(Aggref *call, Choices choices, Query *level);
+/// The same for the calls of the level itself.
+void settle_calls(Query *q, Choices choices);
+
 /// Replaces group keys whose equal values have several images by the first one in the group. Grouping sets and
 /// DISTINCT over groups are left alone.
 void settle_keys(Query *q);

@@ -202,9 +202,11 @@ WindowClause *Windows::make(const WindowClause *window, Remedy remedy) {
     result->copiedOrder = false;
     List *before = list_concat(list_copy(result->partitionClause), result->orderClause);
     List *after = list_copy(before);
-    order_by_image(&after, &q_->targetList, parts_);
-    if (list_length(after) == list_length(before))
+    if (is_ordered_by_image(before, q_->targetList, parts_))
         return nullptr;
+    if (is_ungrouped(q_))
+        order_as_source(q_, &after, &q_->targetList);
+    order_by_image(&after, &q_->targetList, parts_);
     const int npartition = list_length(result->partitionClause);
     if (remedy == Remedy::peers) {
         result->partitionClause = before;

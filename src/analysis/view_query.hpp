@@ -58,7 +58,7 @@ struct KeyColumn {
 /// One aggregate call over the columns of the node's input flow.
 struct AggCall {
     Aggref *aggref;       // as in the query, arguments unresolved: for names and types only
-    pg::Vector<int> args; // flow columns of the arguments, and of what its ORDER BY sorts by
+    pg::Vector<int> args; // flow columns of the arguments, and of what its ORDER BY sorts by; -1: a record of arguments
     int filter;           // flow column, or -1
     bool plain;           // no DISTINCT, no ORDER BY, not an ordered-set aggregate, at most one argument
     bool not_null;        // the argument is known to be never NULL

@@ -114,10 +114,25 @@ Query *over_flow(const GroupNode &node) {
 /// The aggregate call over the flow's columns in place of its arguments.
 Expr *call_over_flow(const GroupNode &node, const analysis::AggCall &call) {
     auto *aggref = static_cast<Aggref *>(copyObjectImpl(call.aggref));
-    int i = 0;
+    const auto column_of = [&](const Expr *argument) {
+        ListCell *other;
+        foreach (other, call.aggref->args)
+            if (equal(lfirst_node(TargetEntry, other)->expr, argument))
+                return flow_column(node, call.args[foreach_current_index(other)]);
+        elog(ERROR, "an aggregate sorts by a record of something else than its arguments");
+    };
     ListCell *lc;
-    foreach (lc, aggref->args)
-        lfirst_node(TargetEntry, lc)->expr = flow_column(node, call.args[i++]);
+    foreach (lc, aggref->args) {
+        auto *argument = lfirst_node(TargetEntry, lc);
+        const int column = call.args[foreach_current_index(lc)];
+        if (column >= 0) {
+            argument->expr = flow_column(node, column);
+            continue;
+        }
+        ListCell *part;
+        foreach (part, reinterpret_cast<RowExpr *>(argument->expr)->args)
+            lfirst(part) = column_of(static_cast<Expr *>(lfirst(part)));
+    }
     if (call.filter >= 0)
         aggref->aggfilter = flow_column(node, call.filter);
     return reinterpret_cast<Expr *>(aggref);
