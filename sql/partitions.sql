@@ -176,6 +176,26 @@ SELECT * FROM wrong();
 SELECT upkeep.unregister(view) FROM upkeep.views;
 SELECT DISTINCT tgrelid::regclass FROM pg_trigger WHERE tgname LIKE '00%' ORDER BY 1;
 
+-- generated columns: the root's transition tables lack them
+CREATE TABLE made (a int, b int, g int GENERATED ALWAYS AS (b * 2) STORED) PARTITION BY LIST (a);
+CREATE TABLE made1 PARTITION OF made FOR VALUES IN (1);
+CREATE TABLE made2 (g int GENERATED ALWAYS AS (b * 2) STORED, b int, a int);
+ALTER TABLE made ATTACH PARTITION made2 FOR VALUES IN (2);
+CREATE MATERIALIZED VIEW of_made AS SELECT a, sum(g) AS s FROM made GROUP BY a;
+CREATE MATERIALIZED VIEW of_made2 AS SELECT g, count(*) FROM made2 GROUP BY g;
+SELECT upkeep.register('of_made'), upkeep.register('of_made2');
+INSERT INTO made VALUES (1, 1), (2, 2);
+INSERT INTO made2 (a, b) VALUES (2, 3);
+SELECT * FROM wrong();
+UPDATE made SET a = 3 - a;
+UPDATE made SET b = b + 1;
+SELECT * FROM wrong();
+ALTER TABLE made ALTER g DROP EXPRESSION;
+INSERT INTO made VALUES (2, 2, 2), (1, 1, 1);
+SELECT * FROM wrong();
+SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgname LIKE '00%' AND tgrelid IN ('made'::regclass, 'made2'::regclass) ORDER BY 1, 2;
+ALTER TABLE made DROP g CASCADE;
+
 -- a partition that is foreign: nothing is captured any more, and DML goes on
 CREATE FOREIGN DATA WRAPPER void;
 CREATE SERVER void FOREIGN DATA WRAPPER void;

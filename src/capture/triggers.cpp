@@ -34,8 +34,7 @@ constexpr Definition definitions[] = {
     {"00_upkeep_after_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, "capture_after", nullptr, nullptr},
 };
 
-// Of a table that takes part in inheritance: transition tables would mix its rows with those of its children, so the
-// rows come one by one, each to the trigger of its own table.
+// Of a table whose transition tables do not do: the rows come one by one, each to the trigger of its own table.
 constexpr int16 row_events = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
 constexpr Definition row_definitions[] = {
     {"00_upkeep_before", TRIGGER_TYPE_BEFORE, all_events, "capture_before", nullptr, nullptr},
@@ -48,10 +47,12 @@ constexpr Definition row_definitions[] = {
 constexpr const Definition &row_definition = row_definitions[5];
 
 std::span<const Definition> definitions_for(Relation relation) {
-    if (catalog::is_in_inheritance(RelationGetRelid(relation))) {
-        return row_definitions;
+    if (!catalog::is_captured_by_row(relation)) {
+        return definitions;
     }
-    return definitions;
+    // A partitioned table has no rows, and its row trigger would be one of every partition.
+    const bool has_rows = relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE;
+    return std::span(row_definitions).first(std::size(row_definitions) - (has_rows ? 0 : 1));
 }
 
 Oid require_function(const char *name) {
@@ -85,7 +86,7 @@ bool is_right(Relation relation, const Definition &definition) {
 
 bool are_right(Relation relation) {
     const std::span<const Definition> wanted = definitions_for(relation);
-    const bool by_row = wanted.size() == std::size(row_definitions);
+    const bool by_row = &wanted.back() == &row_definition;
     return std::all_of(wanted.begin(), wanted.end(),
                        [relation](const Definition &definition) { return is_right(relation, definition); }) &&
            (by_row || find_trigger(relation, row_definition) == nullptr);
@@ -173,7 +174,7 @@ void create_triggers(Oid relid) {
             CommandCounterIncrement();
         }
     }
-    if (wanted.size() != std::size(row_definitions)) {
+    if (&wanted.back() != &row_definition) {
         drop_trigger(find_trigger(relation, row_definition));
     }
     SetUserIdAndSecContext(user, context);

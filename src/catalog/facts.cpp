@@ -271,7 +271,9 @@ const char *members(Oid relid) {
         }
         appendStringInfoChar(&description, ' ');
     }
-    appendStringInfoChar(&description, is_in_inheritance(relid) ? 'i' : '-');
+    Relation relation = relation_open(relid, AccessShareLock);
+    appendStringInfoChar(&description, is_captured_by_row(relation) ? 'r' : '-');
+    relation_close(relation, AccessShareLock);
     appendStringInfoChar(&description, has_foreign_partition(relid) ? 'f' : '-');
     for (const Oid ancestor : ancestors(relid)) {
         appendStringInfo(&description, " %u", ancestor);

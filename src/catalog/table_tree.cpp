@@ -51,9 +51,13 @@ bool has_inheritance_children(Oid relid) {
            find_inheritance_children(relid, NoLock) != NIL;
 }
 
-bool is_in_inheritance(Oid relid) {
-    return get_rel_relkind(relid) == RELKIND_RELATION && !get_rel_relispartition(relid) &&
-           (has_superclass(relid) || has_inheritance_children(relid));
+bool is_captured_by_row(Relation relation) {
+    if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || relation->rd_rel->relispartition) {
+        const TupleConstr *constraints = RelationGetDescr(relation)->constr;
+        return constraints != nullptr && constraints->has_generated_stored;
+    }
+    const Oid relid = RelationGetRelid(relation);
+    return relation->rd_rel->relkind == RELKIND_RELATION && (has_superclass(relid) || has_inheritance_children(relid));
 }
 
 bool has_foreign_partition(Oid relid) {

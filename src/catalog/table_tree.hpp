@@ -12,9 +12,12 @@ pg::Vector<Oid> table_and_heirs(Oid relid, LOCKMODE lock);
 /// locks.
 pg::Vector<Oid> ancestors(Oid relid);
 
-/// True for a parent or child by ordinary inheritance, not by partitioning. A statement on a parent changes rows of its
-/// children, and its transition tables do not tell whose row is whose.
-bool is_in_inheritance(Oid relid);
+/// True where the transition tables of a statement do not say what it changed, so that rows are captured one by one.
+/// For a parent or child by ordinary inheritance: those of a statement on a parent hold rows of its children too, and
+/// do not tell whose is whose. For a partitioned table or partition with a stored generated column: of a row that goes
+/// into a partition with columns in another order, the server's transition table has NULL in place of what was
+/// computed.
+bool is_captured_by_row(Relation relation);
 
 /// True for a parent by ordinary inheritance: constraints of its own do not hold for the rows of its children.
 bool has_inheritance_children(Oid relid);

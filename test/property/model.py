@@ -30,6 +30,8 @@ class Table:
     spare: list                              # columns of types that no view can compare
     key: list = field(default_factory=list)  # names of the primary key's columns
     parent: Optional[tuple] = None           # (column name, referenced table)
+    tree: Optional[object] = None            # see trees.py
+    generated: str = "1"                     # the expression of its generated column
 
     def sql(self):
         return quote(self.name)

@@ -1,4 +1,7 @@
 """Random base tables with their rows, indexes, foreign keys, triggers and rules."""
+import random
+
+import trees
 from model import Column, Table, quote
 from values import DOMAIN, KINDS, SPARE_KINDS, literal, type_name
 
@@ -25,6 +28,12 @@ class Schema:
         for name in names[:count]:
             self.tables.append(self.table(name, pool, kinds))
         self.link()
+        self.tree_rng = random.Random(repr(rng.getstate()[1][:8]))    # other seeds stay what they were
+        for table in self.tables:
+            base = next((c for c in table.columns if c.kind in ("int", "smallint") and not c.generated), None)
+            table.generated = f"({quote(base.name)}::bigint * 2 % 5)::int" if base else "1"
+            if self.tree_rng.random() < trees.SHARE:
+                trees.plant(self.tree_rng, table)
         self.fallible = any(c.wide for t in self.tables for c in t.columns)
 
     def table(self, name, pool, kinds):
@@ -76,9 +85,7 @@ class Schema:
             for column in table.columns + table.spare:
                 text = f"{quote(column.name)} {type_name(column.kind)}"
                 if column.generated:
-                    base = next((c for c in table.columns if c.kind in ("int", "smallint") and not c.generated), None)
-                    expr = f"({quote(base.name)}::bigint * 2 % 5)::int" if base else "(1)"
-                    text += f" GENERATED ALWAYS AS ({expr}) STORED"
+                    text += f" GENERATED ALWAYS AS ({table.generated}) STORED"
                 elif column.not_null:
                     text += " NOT NULL"
                 elif self.rng.random() < 0.1 and column.kind in DOMAIN and column.kind != "xml":
@@ -92,6 +99,9 @@ class Schema:
                                           " ON DELETE CASCADE ON UPDATE CASCADE", ""])
                 parts.append(f"FOREIGN KEY ({name}) REFERENCES {parent.sql()}{action}")
             out.append(f"CREATE TABLE {table.sql()} (" + ", ".join(parts) + ")")
+            if table.tree:
+                out[-1] += table.tree.suffix
+                out += table.tree.definitions
         return out
 
     def rows(self):

@@ -82,6 +82,13 @@ class Sources(Operators):
         rng = self.rng
         table = rng.choice(self.schema.tables)
         self.used.add(table.name)
+        only = ""
+        if table.tree:
+            roll = self.schema.tree_rng.random()
+            if roll < 0.25:
+                table = self.schema.tree_rng.choice(table.tree.members)
+            elif roll < (0.45 if table.tree.method == "inherit" else 0.27):
+                only = "ONLY "
         alias = table.name
         if self.inside:                  # an inner name must not hide an outer one
             alias = self.fresh("e")
@@ -89,7 +96,8 @@ class Sources(Operators):
             taken = {s.alias for s in others}
             alias = rng.choice([a for a in ALIASES if a not in taken])
         columns = [c for c in table.columns]
-        text = table.sql() if alias == table.name else f"{table.sql()} {rng.choice(['', 'AS '])}{quote(alias)}"
+        text = only + table.sql()
+        text = text if alias == table.name else f"{text} {rng.choice(['', 'AS '])}{quote(alias)}"
         if alias != table.name and rng.random() < 0.06:
             columns = [Column(f"r{i}", c.kind, c.wide) for i, c in enumerate(table.columns)]
             text += "(" + ", ".join(c.name for c in columns) + ")"

@@ -1,4 +1,5 @@
 """Random DML statements over a schema."""
+import trees
 from expressions import Expressions, comparable, refs_of
 from model import Step, quote
 from values import copy_text, literal
@@ -7,6 +8,7 @@ WEIGHTS = {"insert": 24, "insert_select": 9, "conflict": 8, "update": 18, "updat
            "update_from": 5, "delete": 9, "delete_using": 3, "truncate": 3, "merge": 8, "writable_cte": 8, "copy": 6,
            "copy_freeze": 1, "caught_block": 4, "caught_select": 4, "caught_rows": 5, "current_of": 3,
            "block": 3, "update_key": 4, "several": 2, "error": 2}
+MEMBERLESS = ("copy_freeze",)
 
 
 class Statements:
@@ -22,7 +24,12 @@ class Statements:
     def steps(self):
         """Returns the Steps of one random change."""
         kind = self.rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        made = getattr(self, kind)(self.target())
+        table = self.target()
+        if table.tree and self.schema.tree_rng.random() < 0.08:
+            return trees.change(self.schema.tree_rng, self, table)
+        if table.tree and kind not in MEMBERLESS and self.schema.tree_rng.random() < 0.35:
+            table = self.schema.tree_rng.choice(table.tree.members)
+        made = getattr(self, kind)(table)
         return made if isinstance(made, list) else [Step(made)]
 
     def target(self):
@@ -101,7 +108,7 @@ class Statements:
 
     def update(self, table):
         chosen = self.rng.sample(self.settable(table), min(len(self.settable(table)), self.rng.choice([1, 1, 2])))
-        return (f"UPDATE {table.sql()} SET {', '.join(self.assignment(table, c) for c in chosen)}"
+        return (f"UPDATE {self.only(table)}{table.sql()} SET {', '.join(self.assignment(table, c) for c in chosen)}"
                 f"{self.where(table)}")
 
     def update_key(self, table):
@@ -132,7 +139,12 @@ class Statements:
                 f"FROM {other.sql()} z2 WHERE {tie}")
 
     def delete(self, table):
-        return f"DELETE FROM {table.sql()}{self.where(table, always=0.03)}"
+        return f"DELETE FROM {self.only(table)}{table.sql()}{self.where(table, always=0.03)}"
+
+    def only(self, table):
+        if table.tree and table.tree.method == "inherit" and self.schema.tree_rng.random() < 0.25:
+            return "ONLY "
+        return ""
 
     def delete_using(self, table):
         other = self.rng.choice(self.schema.tables)
