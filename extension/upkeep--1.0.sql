@@ -234,13 +234,19 @@ CREATE FUNCTION upkeep.ddl_end()
 RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_ddl_end';
 COMMENT ON FUNCTION upkeep.ddl_end() IS 'follows REFRESH and changes of definition of registered views and their sources';
 
+CREATE FUNCTION upkeep.ddl_start()
+RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_ddl_start';
+COMMENT ON FUNCTION upkeep.ddl_start() IS 'marks views stale whose partition is detached concurrently, until it is';
+
 CREATE FUNCTION upkeep.sql_drop()
 RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_sql_drop';
 COMMENT ON FUNCTION upkeep.sql_drop() IS 'forgets dropped views; guards the indexes and triggers that maintenance needs';
 
-REVOKE EXECUTE ON FUNCTION upkeep.ddl_end(), upkeep.sql_drop() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION upkeep.ddl_start(), upkeep.ddl_end(), upkeep.sql_drop() FROM PUBLIC;
 
+CREATE EVENT TRIGGER upkeep_ddl_start ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION upkeep.ddl_start();
 CREATE EVENT TRIGGER upkeep_sql_drop ON sql_drop EXECUTE FUNCTION upkeep.sql_drop();
 CREATE EVENT TRIGGER upkeep_ddl_end ON ddl_command_end EXECUTE FUNCTION upkeep.ddl_end();
+ALTER EVENT TRIGGER upkeep_ddl_start ENABLE ALWAYS;
 ALTER EVENT TRIGGER upkeep_sql_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER upkeep_ddl_end ENABLE ALWAYS;

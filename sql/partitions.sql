@@ -21,6 +21,7 @@ ALTER TABLE sale3 ATTACH PARTITION sale3b DEFAULT;
 
 CREATE MATERIALIZED VIEW by_kind AS SELECT kind, count(*) AS n, sum(v) AS s, max(v) AS top FROM sale GROUP BY kind;
 CREATE MATERIALIZED VIEW rows AS SELECT id, day, kind, v FROM sale;
+CREATE MATERIALIZED VIEW over_kinds AS SELECT n, count(*) AS kinds, sum(s) AS s FROM by_kind GROUP BY n;
 CREATE MATERIALIZED VIEW of_leaf AS SELECT kind, count(*) AS n, sum(v) AS s FROM sale3b GROUP BY kind;
 CREATE MATERIALIZED VIEW of_level AS SELECT kind, count(*) AS n, sum(v) AS s FROM sale3 GROUP BY kind;
 CREATE MATERIALIZED VIEW of_both AS SELECT s.kind, count(*) AS n, sum(l.v) AS s

@@ -94,6 +94,19 @@ pg::Vector<Captured> captured_relations(const ViewQuery &query) {
     return all;
 }
 
+AttrNumber *columns_elsewhere(const TableSource &source, Oid other, const Bitmapset *more, bool *same) {
+    const Bitmapset *needed = bms_union(source.used, more);
+    Relation rel = table_open(source.relid, AccessShareLock);
+    auto *column = pg::create_array<AttrNumber>(static_cast<size_t>(RelationGetNumberOfAttributes(rel)));
+    table_close(rel, NoLock);
+    *same = !bms_is_member(kWholeRow, needed); // a whole row of another table is of another type
+    for_each_column(source.relid, needed, [&](AttrNumber number) {
+        column[number - 1] = same_column(source.relid, number, other);
+        *same &= column[number - 1] == number;
+    });
+    return column;
+}
+
 Passage find_passage(const TableSource &source, Oid from) {
     Passage passage{contains(source.members, from), nullptr, NIL};
     if (!passage.passes && contains(source.ancestors, from) && get_rel_relispartition(source.relid) &&
@@ -103,18 +116,11 @@ Passage find_passage(const TableSource &source, Oid from) {
     }
     if (!passage.passes || from == source.relid)
         return passage;
-    Bitmapset *needed = bms_copy(source.used);
+    Bitmapset *needed = nullptr;
     pull_varattnos(reinterpret_cast<Node *>(passage.condition), 1, &needed);
-    Relation rel = table_open(source.relid, AccessShareLock);
-    auto *column = pg::create_array<AttrNumber>(static_cast<size_t>(RelationGetNumberOfAttributes(rel)));
-    table_close(rel, NoLock);
-    bool same = true;
-    for_each_column(source.relid, needed, [&](AttrNumber number) {
-        column[number - 1] = same_column(source.relid, number, from);
-        same &= column[number - 1] == number;
-    });
-    // A whole row of another table is of another type.
-    if (!same || passage.condition != NIL || bms_is_member(kWholeRow, needed))
+    bool same;
+    AttrNumber *column = columns_elsewhere(source, from, needed, &same);
+    if (!same || passage.condition != NIL)
         passage.column = column;
     return passage;
 }

@@ -25,6 +25,10 @@ struct Passage {
     List *condition;    // over the source's columns: which rows are (implicitly ANDed); NIL: all
 };
 
+/// The columns of another table of the source's tree, by attribute number of the source - 1; 0 where the source's is
+/// not used (nor among `more`).
+AttrNumber *columns_elsewhere(const TableSource &source, Oid other, const Bitmapset *more, bool *same);
+
 /// Rows of a member are rows of the source. A statement that names an ancestor of a partition reports rows of all its
 /// partitions; those that satisfy the partition's constraint are the source's. Children by inheritance report their own
 /// rows, whatever a statement names.

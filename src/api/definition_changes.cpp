@@ -22,17 +22,24 @@ char *describe_fact(const catalog::Fact &fact) {
                              strcmp(fact.kind, "foreign-key") == 0 ? "foreign key" : fact.kind);
 }
 
-// Why a view is not what it was, or nullptr.
-const char *find_changed_fact(Oid view) {
+// Why a view is not what it was, or nullptr; `scope` is what has to be made anew for it.
+const char *find_changed_fact(Oid view, Rebuild *scope) {
+    const char *changed = nullptr;
     const pg::Vector<catalog::Fact> facts = catalog::facts(view);
     AcceptInvalidationMessages();
     for (const catalog::Fact &fact : facts) {
         const char *now = catalog::fact_fingerprint(fact.kind, fact.classid, fact.objid, fact.subid);
-        if (strcmp(now, fact.fingerprint) != 0) {
-            return describe_fact(fact);
+        if (strcmp(now, fact.fingerprint) == 0) {
+            continue;
+        }
+        changed = describe_fact(fact);
+        *scope = Rebuild::members;
+        if (strcmp(fact.kind, "members") != 0) {
+            *scope = Rebuild::everything;
+            break;
         }
     }
-    return nullptr;
+    return changed;
 }
 
 const char *find_altered_triggers(Oid view) {
@@ -45,13 +52,26 @@ const char *find_altered_triggers(Oid view) {
     return nullptr;
 }
 
-void follow_change(const catalog::Registration &registration, const char *what) {
+// The view and those above it, by the rows that came or went; false: they have to be built again.
+bool try_follow_members(Oid view) {
+    bool done = false;
+    const ErrorData *error = pg::in_subtransaction([&] {
+        const catalog::OwnDdl own;
+        done = maintain::follow_members(view);
+    });
+    return done && !error;
+}
+
+void follow_change(const catalog::Registration &registration, const char *what, Rebuild scope) {
     if (capture::is_statement_open()) {
         // Its rows are in part in the table and in part still to come.
         suspend(registration.view, what, nullptr);
     } else {
         ereport(DEBUG1, (errmsg_internal("rebuilding materialized view \"%s\"", get_rel_name(registration.view)),
                          errdetail_internal("%s", what)));
+        if (scope == Rebuild::members && try_follow_members(registration.view)) {
+            return;
+        }
         try_activate(registration.view, Rebuild::everything);
     }
     follow_above(registration.view);
@@ -170,6 +190,62 @@ void follow_refresh(const RefreshMatViewStmt *statement) {
     follow_above(view);
 }
 
+// The partition that the command detaches in two transactions, or the second of which it makes up for; else InvalidOid.
+static Oid find_detached(const Node *command) {
+    if (!IsA(command, AlterTableStmt)) {
+        return InvalidOid;
+    }
+    ListCell *cell;
+    foreach (cell, castNode(AlterTableStmt, command)->cmds) {
+        const auto *part = lfirst_node(AlterTableCmd, cell);
+        if (part->subtype != AT_DetachPartition && part->subtype != AT_DetachPartitionFinalize) {
+            continue;
+        }
+        const auto *detached = castNode(PartitionCmd, part->def);
+        if (detached->concurrent || part->subtype == AT_DetachPartitionFinalize) {
+            return RangeVarGetRelid(detached->name, NoLock, true);
+        }
+    }
+    return InvalidOid;
+}
+
+static void leave_above(Oid view) {
+    for (const Oid above : catalog::views_above(view)) {
+        catalog::mark_stale(above, psprintf("Materialized view \"%s\", which it reads, is stale.", get_rel_name(view)));
+        leave_above(above);
+    }
+}
+
+void begin_detaching(const Node *command) {
+    const Oid partition = find_detached(command);
+    if (!OidIsValid(partition)) {
+        return;
+    }
+    for (const Oid view : catalog::views_of(partition)) {
+        catalog::Registration registration;
+        if (is_active(view, &registration) && registration.mode != catalog::Mode::manual) {
+            catalog::mark_stale(view,
+                                psprintf("Partition \"%s\" is being detached concurrently.", get_rel_name(partition)));
+            leave_above(view);
+        }
+    }
+}
+
+void end_detaching(const Node *command) {
+    const Oid partition = find_detached(command);
+    if (!OidIsValid(partition)) {
+        return;
+    }
+    for (const Oid view : catalog::views_of(partition)) {
+        catalog::Registration registration;
+        if (catalog::find_registration(view, &registration) && registration.active &&
+            registration.state == catalog::State::stale) {
+            try_activate(view, Rebuild::everything);
+            follow_above(view);
+        }
+    }
+}
+
 void follow_definition_changes() {
     catalog::store_present_names();
     for (const catalog::Registration &registration : catalog::all_registrations()) {
@@ -177,7 +253,8 @@ void follow_definition_changes() {
             !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(registration.view))) {
             continue;
         }
-        const char *what = find_changed_fact(registration.view);
+        Rebuild scope = Rebuild::everything;
+        const char *what = find_changed_fact(registration.view, &scope);
         if (!what && registration.identity_lost && is_altered_by_us(registration.view)) {
             what = "The index by which upkeep finds the view's rows was dropped.";
         }
@@ -185,7 +262,7 @@ void follow_definition_changes() {
             what = find_altered_triggers(registration.view);
         }
         if (what) {
-            follow_change(registration, what);
+            follow_change(registration, what, scope);
         }
     }
 }

@@ -12,8 +12,15 @@ void follow_refresh(const RefreshMatViewStmt *statement);
 /// and rebuilt, or marked stale with a warning: a legal command never fails for it.
 void follow_definition_changes();
 
-/// What is made anew: the contents of a view and its state, or triggers, indexes and records as well.
-enum class Rebuild : uint8 { rows, everything };
+/// DETACH PARTITION CONCURRENTLY commits when new queries do not see the partition any more, and goes on when nobody
+/// does: in between, and if it stops there, the views that read it are stale.
+void begin_detaching(const Node *command);
+/// When it is detached, or its detachment has been finalized: they are activated again.
+void end_detaching(const Node *command);
+
+/// What is made anew: the contents of a view and its state, or triggers, indexes and records as well; where that does,
+/// only the rows of members of its tables, partitions and children.
+enum class Rebuild : uint8 { members, rows, everything };
 
 /// Activates a view; where that is not possible, suspends it with a warning. Returns whether it is active.
 bool try_activate(Oid view, Rebuild scope);

@@ -42,6 +42,14 @@ static bool is_harmless(CommandTag tag) {
     }
 }
 
+UPKEEP_FUNCTION(upkeep_ddl_start) {
+    const EventTriggerData *event = require_event(fcinfo);
+    if (!catalog::in_own_ddl()) {
+        api::begin_detaching(event->parsetree);
+    }
+    PG_RETURN_NULL();
+}
+
 UPKEEP_FUNCTION(upkeep_ddl_end) {
     const EventTriggerData *event = require_event(fcinfo);
     if (catalog::in_own_ddl() || is_harmless(event->tag)) {
@@ -50,6 +58,7 @@ UPKEEP_FUNCTION(upkeep_ddl_end) {
     if (event->tag == CMDTAG_REFRESH_MATERIALIZED_VIEW) {
         api::follow_refresh(castNode(RefreshMatViewStmt, event->parsetree));
     } else {
+        api::end_detaching(event->parsetree);
         api::follow_definition_changes();
     }
     PG_RETURN_NULL();

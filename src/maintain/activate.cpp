@@ -4,6 +4,7 @@
 #include "catalog/registration.hpp"
 #include "maintain/identity.hpp"
 #include "maintain/maintain.hpp"
+#include "maintain/records.hpp"
 #include "maintain/row_comparison.hpp"
 #include "maintain/run.hpp"
 #include "maintain/sources.hpp"
@@ -20,57 +21,8 @@ namespace upkeep::maintain {
 
 namespace {
 
-/// Settings that can change the result of an accepted STABLE function.
-constexpr const char *kPinned[] = {
-    "TimeZone",     "DateStyle", "IntervalStyle", "extra_float_digits", "default_text_search_config",
-    "bytea_output", "xmlbinary", "xmloption",     "lc_monetary",        "lc_numeric",
-    "lc_time"};
-
 /// In the names of the indexes that are made as identities.
 constexpr const char *kIdentityName = "_upkeep_key";
-
-void record_facts(const Design &design) {
-    pg::Vector<catalog::Fact> facts;
-    auto add = [&](const analysis::Reliance &r) {
-        for (const catalog::Fact &f : facts)
-            if (f.classid == r.classid && f.objid == r.objid && f.subid == r.subid && strcmp(f.kind, r.kind) == 0)
-                return;
-        facts.push_back(
-            {r.classid, r.objid, r.subid, r.kind, catalog::fact_fingerprint(r.kind, r.classid, r.objid, r.subid)});
-    };
-    for (const analysis::Reliance &r : design.program->query->facts)
-        add(r);
-    for (const analysis::Reliance &r : design.keys_relied_on)
-        add(r);
-    catalog::set_facts(design.program->view, facts.data(), static_cast<int>(facts.size()));
-}
-
-void record_settings(const Design &design, bool keep) {
-    const Oid view = design.program->view;
-    const analysis::SettingsUse use = design.program->query->settings;
-    pg::Vector<catalog::Setting> settings;
-    if (keep)
-        settings = catalog::settings(view);
-    if (settings.empty() && use != analysis::SettingsUse::none)
-        for (const char *name : kPinned) {
-            settings.push_back({name, pstrdup(GetConfigOption(name, false, false))});
-            if (use == analysis::SettingsUse::time_zone)
-                break;
-        }
-    catalog::set_settings(view, settings.data(), static_cast<int>(settings.size()));
-    for (const catalog::Setting &s : settings)
-        design.program->settings.push_back({s.name, s.value});
-}
-
-void record_sources(const Design &design) {
-    pg::Vector<Oid> relids;
-    pg::Vector<Bitmapset *> used;
-    for (const analysis::Captured &captured : analysis::captured_relations(*design.program->query)) {
-        relids.push_back(captured.relid);
-        used.push_back(captured.used);
-    }
-    catalog::set_sources(design.program->view, relids.data(), used.data(), static_cast<int>(relids.size()));
-}
 
 /// Whether the owner can read the state tables that statements of the maintenance read.
 bool can_read_states(const Program &p) {
@@ -266,12 +218,6 @@ void drop_former_identity(Oid former, Oid present) {
     const ObjectAddress index{RelationRelationId, former, 0};
     performDeletion(&index, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
     CommandCounterIncrement();
-}
-
-void drop_unused_triggers(const pg::Vector<Oid> &relids) {
-    for (Oid relid : relids)
-        if (catalog::views_of(relid).empty() && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-            capture::drop_triggers(relid);
 }
 
 } // namespace

@@ -7,8 +7,8 @@ namespace upkeep::maintain {
 
 struct WrittenRows;
 
-/// Maintains every active view that changes touch which are due (capture::is_due), and the views that read those. Called
-/// when the outermost statement has ended, by its trigger or without it, and before the transaction commits.
+/// Maintains every active view that changes touch which are due (capture::is_due), and the views that read those.
+/// Called when the outermost statement has ended, by its trigger or without it, and before the transaction commits.
 void run_pending();
 
 /// Computes a manual view again, and maintains the views that read it. Returns the rows of the view that were written.
@@ -32,6 +32,11 @@ int64 rebuild_from_query(Oid view, WrittenRows *written = nullptr);
 
 /// Drops state tables, triggers that no other view needs, and the catalog rows. `view_exists` false in sql_drop.
 void deactivate(Oid view, bool view_exists);
+
+/// After a partition or child came or went: captures the table, or no longer, and maintains the view with its rows. Not
+/// done, and false, where that does not do and the view has to be activated: the layout has changed, a table is gone
+/// with its rows, or some changes are pending.
+bool follow_members(Oid view);
 
 /// Compiles the view's query and says whether the stored layout still fits (facts changed in a way that matters:
 /// false), or why it is refused now. Used by the DDL events.

@@ -31,24 +31,29 @@ class Pass {
         while (!waiting_.empty()) {
             const Place place = waiting_.front();
             waiting_.erase(waiting_.begin());
-            auto *written = new (palloc(sizeof(WrittenRows))) WrittenRows();
-            switch (maintain_view(place.view, place.follows_views_only ? view_changes_ : changes_, written)) {
-            case Outcome::followed:
-                add_written(place.view, written);
-                break;
-            case Outcome::repaired:
-                add_unknown(place.view);
-                break;
-            case Outcome::stale:
-                leave_above(place.view);
-                break;
-            }
+            maintain(place.view, place.follows_views_only ? view_changes_ : changes_);
         }
         for (WrittenRows *rows : written_)
             for (Tuplestorestate *store : {rows->left, rows->came})
                 if (store != nullptr)
                     tuplestore_end(store); // it may have a file
         capture::release_changes();
+    }
+
+    /// One view; what that changes waits for the views above it.
+    void maintain(Oid view, const pg::Vector<capture::TableChange> &changes) {
+        auto *written = new (palloc(sizeof(WrittenRows))) WrittenRows();
+        switch (maintain_view(view, changes, written)) {
+        case Outcome::followed:
+            add_written(view, written);
+            break;
+        case Outcome::repaired:
+            add_unknown(view);
+            break;
+        case Outcome::stale:
+            leave_above(view);
+            break;
+        }
     }
 
     /// What a run has written to a view is the view's change.
@@ -141,6 +146,12 @@ void run_pending() {
             Pass pass(scope);
             pass.run();
         }
+}
+
+void maintain_apart(Oid view, const pg::Vector<capture::TableChange> &changes) {
+    Pass pass(Scope::statement);
+    pass.maintain(view, changes);
+    pass.run();
 }
 
 int64 refresh_manual(Oid view) {

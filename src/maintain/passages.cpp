@@ -64,7 +64,35 @@ bool passes_exactly(const TableSource &source, const capture::TableChange &chang
     return source.relid == change.relid && !source.only;
 }
 
+void scan(const TableSource &source, Oid member, TupleDesc desc, Tuplestorestate *rows) {
+    Relation rel = table_open(member, AccessShareLock);
+    if (rel->rd_rel->relkind == RELKIND_RELATION) {
+        bool same;
+        const AttrNumber *column = analysis::columns_elsewhere(source, member, nullptr, &same);
+        const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+        TupleTableSlot *from = table_slot_create(rel, nullptr);
+        TupleTableSlot *to = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+        TableScanDesc scan = table_beginscan(rel, snapshot, 0, nullptr);
+        while (table_scan_getnextslot(scan, ForwardScanDirection, from)) {
+            CHECK_FOR_INTERRUPTS();
+            put_columns(from, column, to);
+            tuplestore_puttupleslot(rows, to);
+        }
+        table_endscan(scan);
+        ExecDropSingleTupleTableSlot(to);
+        ExecDropSingleTupleTableSlot(from);
+        UnregisterSnapshot(snapshot);
+    }
+    table_close(rel, NoLock);
+}
+
 } // namespace
+
+capture::Batch read_member(const TableSource &source, Oid member, int weight) {
+    capture::Batch batch{tuplestore_begin_heap(false, false, work_mem), source_shape(source.relid), weight};
+    scan(source, member, batch.desc, batch.rows);
+    return batch;
+}
 
 capture::Batch pass_rows(Run &run, const TableSource &source, const capture::TableChange &change,
                          const capture::Batch &batch) {

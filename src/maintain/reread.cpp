@@ -26,6 +26,7 @@ SPIPlanPtr prepare(const char *sql, int nargs, Oid *types) {
 
 /// Executes under the snapshot, or (nullptr) one newer than the locks. The result is in SPI_tuptable.
 void execute(SPIPlanPtr plan, Datum *values, const char *nulls, Snapshot snapshot) {
+    AcceptInvalidationMessages(); // of whom a row lock was waited for, who may have attached a partition
     PushActiveSnapshot(snapshot != nullptr ? snapshot : GetLatestSnapshot());
     const int outcome = SPI_execute_plan(plan, values, nulls, true, 0);
     PopActiveSnapshot();

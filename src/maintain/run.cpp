@@ -32,6 +32,9 @@ void read_flow(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::ColumnO
     const bool sql = uses_sql(blocks);
     if (sql) {
         lock_joins(run, blocks);
+        // Whom we waited for may have attached a partition to a table that we have locked already: plans must not be
+        // older than the snapshot.
+        AcceptInvalidationMessages();
         PushActiveSnapshot(GetLatestSnapshot());
     }
     flow_delta(run, blocks, ops, sink);
@@ -147,13 +150,25 @@ void record_rebuild(Oid view, instr_time start) {
     record_sample(view, {0, 0, milliseconds_since(start), 1, 0});
 }
 
+/// Whether the run may read the base tables. One that is not partitioned is locked by its own statement.
+bool reads_tables(const Program &program) {
+    for (const NodeProgram &node : program.nodes) {
+        if (node.ambiguous_keys || uses_sql(node.blocks))
+            return true;
+        for (int a = 0; a < node.naggs; a++)
+            if (is_read_again_kind(node.specs[a].kind))
+                return true;
+    }
+    return uses_sql(program.output.blocks);
+}
+
 /// Locks what the run will use, in an order in which nobody else waits: whoever rebuilds the view (REFRESH, TRUNCATE of
 /// a base table) has finished then, before the run's snapshot, and nobody begins to while state and view differ.
-void lock_relations(const Program &program, bool reads_tables) {
+void lock_relations(const Program &program, bool rebuilds) {
     const auto &tables = program.query->tables;
     pg::Vector<Oid> relids;
     for (const analysis::TableSource &table : tables)
-        if (tables.size() > 1 || table.is_matview || (reads_tables && table.members.size() > 1))
+        if (tables.size() > 1 || table.is_matview || (table.members.size() > 1 && (rebuilds || reads_tables(program))))
             for (Oid member : table.members) // a single base table is locked by the statement
                 relids.push_back(member);
     lock_sources(relids);
@@ -168,7 +183,7 @@ Program *lock_program(Oid view, const pg::Vector<capture::TableChange> &changes,
     Program *program = find_program(view, why);
     for (uint64 locked = 0; program != nullptr && program->serial != locked;) {
         locked = program->serial;
-        lock_relations(*program, program->fixed_path || is_unknown(*program, changes));
+        lock_relations(*program, is_unknown(*program, changes));
         program = find_program(view, why); // a new one, if the view was changed while we waited
     }
     return program;

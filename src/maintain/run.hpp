@@ -43,6 +43,9 @@ capture::Batch pass_rows(Run &run, const analysis::TableSource &source, const ca
                          const capture::Batch &batch);
 void finish_passages(Run &run);
 
+/// All rows of a member, or former member, as a batch of the source's columns; the caller ends `rows`.
+capture::Batch read_member(const analysis::TableSource &source, Oid member, int weight);
+
 /// Calls visit(slot, weight) for each changed row of a table; the slot has the table's own columns.
 template <typename Visit> void for_each_row(Run &run, int table, Visit visit);
 
