@@ -199,7 +199,7 @@ class Runner:
             names = ", ".join(v.name for v in case.views)
             oids = [r[0] for r in self.server.rows(
                 f"SELECT oid FROM pg_class WHERE relkind = 'm' AND relnamespace = '{self.server.schema}'::regnamespace")]
-            self.server.execute(f"DROP MATERIALIZED VIEW {names}")
+            self.server.execute(f"DROP MATERIALIZED VIEW {names} CASCADE")   # ordinary views between them too
             listed = ", ".join(map(str, oids))
             rest = self.server.rows(
                 f"SELECT 'registration ' || view::oid FROM upkeep.views WHERE view::oid IN ({listed}) "
