@@ -33,7 +33,4 @@ DELETE FROM a WHERE g = 'g2';
 TABLE wrong;
 SELECT * FROM v2 WHERE n > 0 ORDER BY id;
 SELECT view FROM upkeep.views WHERE state <> 'active';
-SELECT what FROM upkeep.explain('SELECT id, (SELECT x FROM scalar.b WHERE b.id = a.id) FROM scalar.a');
-SELECT what FROM upkeep.explain('SELECT id, (SELECT count(*) FROM scalar.b WHERE b.id < a.id) FROM scalar.a');
-SELECT what FROM upkeep.explain('SELECT id, (SELECT count(*) + a.v FROM scalar.b WHERE b.id = a.id) FROM scalar.a');
 DROP SCHEMA scalar CASCADE;

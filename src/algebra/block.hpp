@@ -33,12 +33,14 @@ enum class InputKind : std::uint8_t {
     node,     // the output of an aggregation below
     function, // a set-returning function, possibly over columns of inputs to its left
     values,   // a VALUES list
+    subquery, // evaluated as it stands for each row of the inputs that it reads; what it reads itself is watched
 };
 
 /// How an input takes part in its block.
 enum class Role : std::uint8_t {
-    inner, // joined
-    anti,  // a node of distinct keys: a row stays where no key is tied to it
+    inner,   // joined
+    anti,    // a node of distinct keys: a row stays where no key is tied to it
+    watched, // read by a subquery of the block: a change of it touches the rows that it is tied to
 };
 
 struct Input {
@@ -54,6 +56,7 @@ struct Qual {
     int left = -1;   // a plain equality between columns of two inputs: the two inputs, else -1
     int right = -1;
     bool anti = false; // it ties an anti input (then it is a plain equality)
+    int watched = -1;  // it says which rows a change of this watched input touches, and filters nothing
 };
 
 struct Block {
@@ -67,6 +70,15 @@ inline InputSet anti_inputs(const Block &block) {
     InputSet set = 0;
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
         if (block.inputs[i].role == Role::anti)
+            set |= only(i);
+    return set;
+}
+
+/// The inputs of a block with role watched.
+inline InputSet watched_inputs(const Block &block) {
+    InputSet set = 0;
+    for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
+        if (block.inputs[i].role == Role::watched)
             set |= only(i);
     return set;
 }

@@ -1,5 +1,6 @@
 // GROUP BY, aggregates, HAVING and DISTINCT: a node over the flow, and a block above it.
 #include "analysis/flatten.hpp"
+#include "analysis/levels.hpp"
 
 extern "C" {
 #include "optimizer/tlist.h"
@@ -19,25 +20,56 @@ struct Parts {
     const List *set = NIL; // the sort-group references of the grouping set
 };
 
+/// The tree, which stands `depth` queries below, as it reads at the query's own level.
+Node *at_own_level(Node *node, int depth) {
+    auto *copy = static_cast<Node *>(copyObjectImpl(node));
+    if (depth > 0)
+        IncrementVarSublevelsUp(copy, -depth, depth);
+    return copy;
+}
+
+/// The same where the tree may be of any level: null if it reads anything of the queries in between.
+Node *as_read_above(Node *node, int depth) {
+    if (!IsA(node, Var) && !is_opclause(node) && !IsA(node, FuncExpr) && !IsA(node, RelabelType) &&
+        !IsA(node, CoalesceExpr) && !IsA(node, CaseExpr) && !IsA(node, CoerceViaIO))
+        return nullptr;
+    bool own = true;
+    for_each_var(node, [&](const Var *var, int inside) {
+        const int up = static_cast<int>(var->varlevelsup);
+        own &= up < inside || up >= inside + depth;
+    });
+    return own ? at_own_level(node, depth) : nullptr;
+}
+
 /// Collects aggregate calls, and plain columns that are neither a key nor inside a call (the query may show them when
-/// they depend on a key: a primary key among the grouping columns).
+/// they depend on a key: a primary key among the grouping columns), inside subqueries too.
 struct Collect {
     Parts *parts;
     bool columns;
+    int depth = 0;
 };
 
 bool collect_parts(Node *node, void *context) {
     if (node == nullptr)
         return false;
     auto *collect = static_cast<Collect *>(context);
-    if (IsA(node, Aggref)) {
-        collect->parts->calls = list_append_unique(collect->parts->calls, node);
+    if (IsA(node, Query)) {
+        collect->depth++;
+        pg::walk_query(castNode(Query, node), collect_parts, collect, QTW_IGNORE_JOINALIASES);
+        collect->depth--;
         return false;
     }
-    if (list_member(collect->parts->keys, node))
+    if (IsA(node, Aggref)) {
+        if (static_cast<int>(castNode(Aggref, node)->agglevelsup) == collect->depth)
+            collect->parts->calls = list_append_unique(collect->parts->calls, at_own_level(node, collect->depth));
+        else if (collect->depth > 0)
+            return pg::walk_tree(node, collect_parts, context);
         return false;
-    if (collect->columns && IsA(node, Var) && castNode(Var, node)->varlevelsup == 0) {
-        collect->parts->keys = lappend(collect->parts->keys, node);
+    }
+    if (list_member(collect->parts->keys, collect->depth == 0 ? node : as_read_above(node, collect->depth)))
+        return false;
+    if (collect->columns && IsA(node, Var) && static_cast<int>(castNode(Var, node)->varlevelsup) == collect->depth) {
+        collect->parts->keys = lappend(collect->parts->keys, at_own_level(node, collect->depth));
         return false;
     }
     return pg::walk_tree(node, collect_parts, context);
@@ -53,28 +85,43 @@ Node *grouping_value(const GroupingFunc *grouping, const List *set) {
         makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true));
 }
 
-/// Keys and calls become columns of the node, which is the only input of the block above.
+/// Keys and calls become columns of the node, which is the only input of the block above; inside subqueries too.
+struct Replace {
+    const Parts *parts;
+    int depth = 0;
+};
+
 Node *replace_parts(Node *node, void *context) {
     if (node == nullptr)
         return nullptr;
-    auto *parts = static_cast<Parts *>(context);
-    if (IsA(node, GroupingFunc))
+    auto *replace = static_cast<Replace *>(context);
+    const Parts *parts = replace->parts;
+    if (IsA(node, Query)) {
+        replace->depth++;
+        Query *query = pg::mutate_query(castNode(Query, node), replace_parts, context, 0);
+        replace->depth--;
+        return reinterpret_cast<Node *>(query);
+    }
+    if (IsA(node, GroupingFunc) && static_cast<int>(castNode(GroupingFunc, node)->agglevelsup) == replace->depth)
         return grouping_value(castNode(GroupingFunc, node), parts->set);
-    if (list_member(parts->absent, node))
+    const bool call = IsA(node, Aggref) && static_cast<int>(castNode(Aggref, node)->agglevelsup) == replace->depth;
+    Node *own = replace->depth == 0 ? node
+                : call              ? at_own_level(node, replace->depth)
+                                    : as_read_above(node, replace->depth);
+    if (own == nullptr || IsA(node, List))
+        return pg::mutate_tree(node, replace_parts, context);
+    if (list_member(parts->absent, own))
         return reinterpret_cast<Node *>(makeNullConst(exprType(node), exprTypmod(node), exprCollation(node)));
     int column = 0;
-    ListCell *lc;
-    foreach (lc, parts->keys) {
-        column++;
-        if (equal(node, lfirst(lc)))
-            return reinterpret_cast<Node *>(
-                makeVar(kInputBase, column, exprType(node), exprTypmod(node), exprCollation(node), 0));
-    }
-    foreach (lc, parts->calls) {
-        column++;
-        if (equal(node, lfirst(lc)))
-            return reinterpret_cast<Node *>(
-                makeVar(kInputBase, column, exprType(node), exprTypmod(node), exprCollation(node), 0));
+    for (List *list : {parts->keys, parts->calls}) {
+        ListCell *lc;
+        foreach (lc, list) {
+            column++;
+            if (equal(own, lfirst(lc)))
+                return reinterpret_cast<Node *>(makeVar(kInputBase, static_cast<AttrNumber>(column), exprType(node),
+                                                        exprTypmod(node), exprCollation(node),
+                                                        static_cast<Index>(replace->depth)));
+        }
     }
     return pg::mutate_tree(node, replace_parts, context);
 }
@@ -182,9 +229,13 @@ bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const L
         return false;
 
     Arm above = arm_over_node(static_cast<int>(view_->nodes.size()) - 1);
-    above.outputs = reinterpret_cast<List *>(replace_parts(reinterpret_cast<Node *>(targets), &parts));
+    Replace replace{&parts};
+    above.outputs =
+        reinterpret_cast<List *>(lift_links(replace_parts(reinterpret_cast<Node *>(targets), &replace), above));
     if (having != nullptr)
-        above.quals = conjuncts(replace_parts(having, &parts));
+        above.quals = conjuncts(lift_links(replace_parts(having, &replace), above));
+    if (refusal != nullptr)
+        return false;
     if (!check_tree(reinterpret_cast<Node *>(above.outputs)) || !check_tree(reinterpret_cast<Node *>(above.quals)))
         return false;
     expand_sets(&above, kept);

@@ -6,6 +6,7 @@
 // The node counts the rows of each key, so that only the appearance and the disappearance of a key reach the outer
 // side.
 #include "analysis/flatten.hpp"
+#include "analysis/levels.hpp"
 #include "analysis/row_source.hpp"
 
 extern "C" {
@@ -18,32 +19,6 @@ using algebra::InputSet;
 using algebra::Role;
 
 namespace {
-
-struct Read {
-    InputSet set = 0;
-    bool unresolved = false;
-};
-
-bool read_walker(Node *node, void *context) {
-    if (node == nullptr)
-        return false;
-    auto *read = static_cast<Read *>(context);
-    if (IsA(node, Var)) {
-        auto *var = castNode(Var, node);
-        if (var->varlevelsup > 0 || var->varno < kInputBase)
-            read->unresolved = true;
-        else
-            read->set |= algebra::only(var->varno - kInputBase);
-        return false;
-    }
-    return pg::walk_tree(node, read_walker, context);
-}
-
-Read inputs_read(Node *node) {
-    Read read;
-    read_walker(node, &read);
-    return read;
-}
 
 InputSet first_inputs(size_t n) {
     return algebra::only(static_cast<int>(n)) - 1;
@@ -117,6 +92,13 @@ Arm inner_arm(const Arm &outer, const Arm &combined, const Correlation &correlat
         arm.inputs.push_back(combined.inputs[i]);
         arm.rtes.push_back(map_row_expressions(combined.rtes[i], [&](Node *node) { return shift_inputs(node, -n); }));
     }
+    for (Watch watch : combined.watches) {
+        if (watch.input < n)
+            continue;
+        watch.input -= n;
+        watch.quals = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(watch.quals), -n));
+        arm.watches.push_back(watch);
+    }
     arm.quals = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(correlation.inner_only), -n));
     arm.outputs = reinterpret_cast<List *>(shift_inputs(reinterpret_cast<Node *>(correlation.inner_sides), -n));
     return arm;
@@ -155,13 +137,13 @@ SubLink *existence_test(Node *conjunct, bool *negated) {
 bool Analyser::correlate(const Arm &outer, const Arm &combined, Correlation *correlation) {
     const InputSet outside = first_inputs(outer.inputs.size());
     for (size_t i = outer.inputs.size(); i < combined.inputs.size(); i++) {
-        const Read read = inputs_read(row_expressions(combined.rtes[i]));
+        const InputsRead read = inputs_read(row_expressions(combined.rtes[i]));
         if ((read.set & outside) != 0 || read.unresolved)
             return not_yet("a correlated function on the inner side of an outer join or in a subquery");
     }
     for (int i = list_length(outer.quals); i < list_length(combined.quals); i++) {
         auto *qual = static_cast<Node *>(list_nth(combined.quals, i));
-        const Read read = inputs_read(qual);
+        const InputsRead read = inputs_read(qual);
         if (read.unresolved)
             return not_yet("a subquery correlated on several levels");
         if ((read.set & outside) == 0) {
@@ -273,7 +255,7 @@ bool Analyser::add_existence(SubLink *link, bool negated, List *ctes, Arms *arms
             Arm next = merge(arm, part);
             if (link->subLinkType == ANY_SUBLINK) {
                 Substitution substitution{next.outputs};
-                Node *test = substitute_outputs(resolve(link->testexpr, arm), &substitution);
+                Node *test = substitute_outputs(to_inputs(link->testexpr, arm), &substitution);
                 next.quals = list_concat(next.quals, conjuncts(test));
             }
             if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(next.quals)))
@@ -310,8 +292,17 @@ bool Analyser::outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms) {
         return false;
     for (const Arm &arm : outer) {
         Arms matched, unmatched;
-        if (!add_unmatched(q, inner_item, join->quals, ctes, arm, &matched, &unmatched))
-            return false;
+        const Mark attempt = mark();
+        if (!add_unmatched(q, inner_item, join->quals, ctes, arm, &matched, &unmatched)) {
+            if (join->jointype == JOIN_FULL || !retreat(attempt))
+                return false;
+            Arms whole;
+            whole.push_back(arm);
+            if (!add_nullable(q, inner_item, join->quals, ctes, &whole))
+                return false;
+            result.insert(result.end(), whole.begin(), whole.end());
+            continue;
+        }
         result.insert(result.end(), matched.begin(), matched.end());
         result.insert(result.end(), unmatched.begin(), unmatched.end());
     }

@@ -170,6 +170,7 @@ bool reads_text(Oid function) {
 
 struct Walk {
     ViewQuery *view;
+    bool subqueries = false; // they are evaluated as they stand
     const pg::Refusal *refusal = nullptr;
 };
 
@@ -249,6 +250,20 @@ bool are_refused_inputs(const List *types, Walk *walk) {
     return false;
 }
 
+/// Clauses that no query below a maintained one may have.
+const pg::Refusal *check_clauses(const Query *q) {
+    if (q->commandType != CMD_SELECT || q->hasModifyingCTE)
+        return make_refusal("unsupported-clause", "a data-modifying statement",
+                            "A query with a data-modifying statement is not maintained incrementally.", kRewrite);
+    if (q->rowMarks != NIL)
+        return row_locking();
+    ListCell *lc;
+    foreach (lc, q->rtable)
+        if (lfirst_node(RangeTblEntry, lc)->tablesample != nullptr)
+            return tablesample();
+    return nullptr;
+}
+
 bool walk_expression(Node *node, void *context) {
     auto *walk = static_cast<Walk *>(context);
     if (node == nullptr)
@@ -278,6 +293,12 @@ bool walk_expression(Node *node, void *context) {
         break;
     default:
         break;
+    }
+    if (walk->subqueries && (IsA(node, SubLink) || IsA(node, WindowFunc) || IsA(node, GroupingFunc)))
+        what = nullptr;
+    if (IsA(node, Query)) {
+        walk->refusal = check_clauses(castNode(Query, node));
+        return walk->refusal != nullptr || pg::walk_query(castNode(Query, node), walk_expression, walk, 0);
     }
     if (what != nullptr) {
         walk->refusal = make_refusal("unsupported-clause", what,
@@ -339,6 +360,22 @@ bool may_fail(Node *node, void *) {
 }
 
 } // namespace
+
+const pg::Refusal *check_subquery(Query *query, ViewQuery *view) {
+    Walk walk{view, true};
+    walk_expression(reinterpret_cast<Node *>(query), &walk);
+    return walk.refusal;
+}
+
+const pg::Refusal *row_locking() {
+    return make_refusal("row-locking", "FOR UPDATE or FOR SHARE", "Row locking has no meaning in a maintained result.",
+                        "Leave the locking clause out.");
+}
+
+const pg::Refusal *tablesample() {
+    return make_refusal("tablesample", "TABLESAMPLE", "A random sample is not determined by the data.",
+                        "Leave TABLESAMPLE out.");
+}
 
 const pg::Refusal *check_expression(Node *expression, ViewQuery *view) {
     Walk walk{view};

@@ -9,6 +9,13 @@ namespace upkeep::analysis {
 /// functions are refused; the functions and enum types met become facts. Returns nullptr if all is well.
 const pg::Refusal *check_expression(Node *expression, ViewQuery *view);
 
+/// The same for a whole query that is evaluated as it stands, with all that is inside it.
+const pg::Refusal *check_subquery(Query *query, ViewQuery *view);
+
+/// Refusals that more than one place raises.
+const pg::Refusal *row_locking();
+const pg::Refusal *tablesample();
+
 /// The same for one function (an aggregate).
 const pg::Refusal *check_function(Oid function, ViewQuery *view);
 

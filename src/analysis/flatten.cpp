@@ -1,4 +1,5 @@
 #include "analysis/flatten.hpp"
+#include "analysis/levels.hpp"
 
 #include "analysis/row_source.hpp"
 #include "analysis/settle.hpp"
@@ -22,9 +23,8 @@ bool Analyser::check_features(const Query *q) {
     if (q->hasRecursive)
         return not_yet("WITH RECURSIVE");
     if (q->rowMarks != NIL)
-        return refuse("row-locking", "FOR UPDATE or FOR SHARE", "Row locking has no meaning in a maintained result.",
-                      "Leave the locking clause out.");
-    return true;
+        refusal = row_locking();
+    return refusal == nullptr;
 }
 
 bool Analyser::query(Query *q, List *ctes, Arms *out) {
@@ -32,6 +32,15 @@ bool Analyser::query(Query *q, List *ctes, Arms *out) {
     if (!check_features(q))
         return false;
     ctes = lcons(q->cteList, list_copy(ctes));
+    auto contain = [&](auto *&tree) {
+        tree = reinterpret_cast<std::remove_reference_t<decltype(tree)>>(
+            self_contained(reinterpret_cast<Node *>(tree), ctes, view_));
+    };
+    if (q->hasSubLinks) {
+        contain(q->targetList);
+        contain(q->jointree);
+        contain(q->havingQual);
+    }
 
     if (q->setOperations != nullptr)
         return set_operation(q, q->setOperations, ctes, out) && limit(q, visible_targets(q->targetList), out);
@@ -99,40 +108,27 @@ List *visible_targets(const List *target_list) {
 
 namespace {
 
-struct InputsRead {
+/// The inputs of a finished block.
+algebra::InputSet read_inputs(Node *tree) {
     algebra::InputSet set = 0;
-};
-
-bool read_inputs(Node *node, void *context) {
-    if (node == nullptr)
-        return false;
-    if (IsA(node, Var)) {
-        static_cast<InputsRead *>(context)->set |= algebra::only(castNode(Var, node)->varno - 1);
-        return false;
-    }
-    return pg::walk_tree(node, read_inputs, context);
+    for_each_var(tree, [&](const Var *var, int depth) {
+        if (static_cast<int>(var->varlevelsup) == depth)
+            set |= algebra::only(var->varno - 1);
+    });
+    return set;
 }
 
 /// From construction numbers (kInputBase + i) to final ones (i + 1).
-Node *renumber(Node *node, void *) {
-    if (node == nullptr)
-        return nullptr;
-    if (IsA(node, Var)) {
-        auto *var = static_cast<Var *>(copyObjectImpl(node));
-        var->varno = var->varno - kInputBase + 1;
-        var->varnosyn = 0;
-        var->varattnosyn = 0;
-        return reinterpret_cast<Node *>(var);
-    }
-    return pg::mutate_tree(node, renumber, nullptr);
-}
-
-bool is_outer_reference(Node *node, void *) {
-    if (node == nullptr)
-        return false;
-    if (IsA(node, Var))
-        return castNode(Var, node)->varno < kInputBase || castNode(Var, node)->varlevelsup > 0;
-    return pg::walk_tree(node, is_outer_reference, nullptr);
+Node *renumber(Node *tree) {
+    return replace_vars(tree, [](const Var *var, int depth) {
+        auto *copy = static_cast<Var *>(copyObjectImpl(var));
+        if (static_cast<int>(var->varlevelsup) == depth) {
+            copy->varno = var->varno - kInputBase + 1;
+            copy->varnosyn = 0;
+            copy->varattnosyn = 0;
+        }
+        return reinterpret_cast<Node *>(copy);
+    });
 }
 
 /// A plain equality between columns of two different inputs.
@@ -162,27 +158,35 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
                       "Split the query into several materialized views.");
     for (const algebra::Input &input : arm.inputs)
         block->nodes.push_back(input.kind == algebra::InputKind::node ? view_->nodes[input.source] : nullptr);
-    bool outer = is_outer_reference(reinterpret_cast<Node *>(arm.outputs), nullptr) ||
-                 is_outer_reference(reinterpret_cast<Node *>(arm.quals), nullptr);
+    bool outer = inputs_read(reinterpret_cast<Node *>(arm.outputs)).unresolved ||
+                 inputs_read(reinterpret_cast<Node *>(arm.quals)).unresolved;
     for (const RangeTblEntry *rte : arm.rtes)
-        outer |= is_outer_reference(row_expressions(rte), nullptr);
+        outer |= inputs_read(row_expressions(rte)).unresolved;
     if (outer)
         return not_yet("a correlated LATERAL subquery with aggregates or DISTINCT");
     block->inputs = arm.inputs;
     for (RangeTblEntry *rte : arm.rtes)
-        block->rtes.push_back(map_row_expressions(rte, [](Node *node) { return renumber(node, nullptr); }));
-    block->quals = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(arm.quals), nullptr));
-    block->outputs = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(arm.outputs), nullptr));
+        block->rtes.push_back(map_row_expressions(rte, renumber));
+    block->quals = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(arm.quals)));
+    block->outputs = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(arm.outputs)));
     ListCell *lc;
     foreach (lc, block->quals) {
         auto *qual = static_cast<Node *>(lfirst(lc));
-        InputsRead read;
-        read_inputs(qual, &read);
-        algebra::Qual shape{read.set, is_infallible(qual)};
+        const algebra::InputSet read = read_inputs(qual);
+        algebra::Qual shape{read, is_infallible(qual)};
         if (!ties_inputs(qual, &shape.left, &shape.right))
             shape.left = shape.right = -1;
         for (size_t i = 0; i < arm.inputs.size(); i++)
-            shape.anti |= arm.inputs[i].role == algebra::Role::anti && algebra::has(read.set, static_cast<int>(i));
+            shape.anti |= arm.inputs[i].role == algebra::Role::anti && algebra::has(read, static_cast<int>(i));
+        block->qual_shapes.push_back(shape);
+    }
+    for (const auto &[input, touch] : arm.touches) {
+        auto *qual = renumber(touch);
+        algebra::Qual shape{read_inputs(qual), true};
+        if (!ties_inputs(qual, &shape.left, &shape.right))
+            shape.left = shape.right = -1;
+        shape.watched = input;
+        block->quals = lappend(block->quals, qual);
         block->qual_shapes.push_back(shape);
     }
     block->outputs_infallible = is_infallible(reinterpret_cast<Node *>(block->outputs));
@@ -197,10 +201,9 @@ bool Analyser::check_row_sources(const Block &block) {
         if (block.inputs[i].source >= 0) {
             from = algebra::only(static_cast<int>(i));
         } else {
-            InputsRead read;
-            read_inputs(row_expressions(block.rtes[i]), &read);
+            const algebra::InputSet read = read_inputs(row_expressions(block.rtes[i]));
             for (size_t j = 0; j < i; j++)
-                if (algebra::has(read.set, static_cast<int>(j)))
+                if (algebra::has(read, static_cast<int>(j)))
                     from |= tables[j];
             if (algebra::size(from) > 1)
                 return not_yet("a function or VALUES list in FROM over columns of several tables");
@@ -213,7 +216,8 @@ bool Analyser::check_row_sources(const Block &block) {
 bool Analyser::finish(const Arms &arms, Flow *flow) {
     for (const Arm &arm : arms) {
         auto *block = new (palloc(sizeof(Block))) Block();
-        if (!finish_block(arm, block))
+        Arm enclosed = arm;
+        if (!enclose(&enclosed) || !finish_block(enclosed, block))
             return false;
         flow->blocks.push_back(block);
     }
@@ -227,36 +231,24 @@ bool Analyser::finish(const Arms &arms, Flow *flow) {
 
 namespace {
 
-bool note_columns(Node *node, void *context) {
-    if (node == nullptr)
-        return false;
-    struct Noted {
-        ViewQuery *view;
-        const Block *block;
-    };
-    auto *noted = static_cast<Noted *>(context);
-    if (IsA(node, Var)) {
-        auto *var = castNode(Var, node);
-        const algebra::Input &input = noted->block->inputs[var->varno - 1];
-        if (input.kind == algebra::InputKind::table) {
-            TableSource &table = noted->view->tables[input.source];
-            table.used = bms_add_member(table.used, var->varattno - FirstLowInvalidHeapAttributeNumber);
-        }
-        return false;
-    }
-    return pg::walk_tree(node, note_columns, context);
+void note_columns(ViewQuery *view, const Block &block, Node *tree) {
+    for_each_var(tree, [&](const Var *var, int depth) {
+        if (static_cast<int>(var->varlevelsup) != depth)
+            return;
+        const algebra::Input &input = block.inputs[var->varno - 1];
+        if (input.kind != algebra::InputKind::table)
+            return;
+        TableSource &table = view->tables[input.source];
+        table.used = bms_add_member(table.used, var->varattno - FirstLowInvalidHeapAttributeNumber);
+    });
 }
 
 void note_used_columns(ViewQuery *view, const Flow &flow) {
     for (Block *block : flow.blocks) {
-        struct Noted {
-            ViewQuery *view;
-            const Block *block;
-        } noted{view, block};
-        note_columns(reinterpret_cast<Node *>(block->quals), &noted);
-        note_columns(reinterpret_cast<Node *>(block->outputs), &noted);
+        note_columns(view, *block, reinterpret_cast<Node *>(block->quals));
+        note_columns(view, *block, reinterpret_cast<Node *>(block->outputs));
         for (RangeTblEntry *rte : block->rtes)
-            note_columns(row_expressions(rte), &noted);
+            note_columns(view, *block, row_expressions(rte));
     }
 }
 

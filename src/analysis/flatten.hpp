@@ -24,10 +24,23 @@ struct Binding {
     List *columns = NIL;
 };
 
+/// The variables of a watched relation have this varno.
+inline constexpr int kWatched = kInputBase - 1;
+
+/// A relation that a subquery input reads, and which rows of the other inputs a change of it touches.
+struct Watch {
+    int input; // the subquery
+    algebra::Input watched;
+    RangeTblEntry *rte; // of a table, else nullptr
+    List *quals;        // over the inputs and the watched relation
+};
+
 /// A block under construction.
 struct Arm {
     pg::Vector<algebra::Input> inputs;
     pg::Vector<RangeTblEntry *> rtes;
+    pg::Vector<Watch> watches;
+    pg::Vector<std::pair<int, Node *>> touches; // watched inputs, and which rows a change of them touches
     List *quals = NIL;
     List *outputs = NIL;
     pg::Vector<Binding> bindings; // by range table index - 1, of the query being read
@@ -49,6 +62,19 @@ Arm inner_arm(const Arm &outer, const Arm &combined, const Correlation &correlat
 
 /// The ties between the outer sides and the key columns of the node that is input `input`.
 List *tie_quals(const Correlation &correlation, int input);
+
+/// Which inputs the expressions of a tree read, while its block is under construction; and whether it refers to outer
+/// queries or to a range table.
+struct InputsRead {
+    algebra::InputSet set = 0;
+    bool unresolved = false;
+};
+InputsRead inputs_read(Node *tree);
+
+/// The queries of the tree with the views that they read in place, and the CTEs of the queries around it and of their
+/// own, except for recursive ones: they can be evaluated anywhere. `ctes`: the stack of CTE lists in sight. The views
+/// become facts of `view`.
+Node *self_contained(Node *tree, List *ctes, ViewQuery *view);
 
 /// The conjuncts of a condition: nested ANDs pulled apart, and what all parts of an OR demand taken out of it.
 List *conjuncts(Node *condition);
@@ -80,11 +106,12 @@ class Analyser {
     bool from_item(Query *q, Node *item, List *ctes, Arms *arms);
     bool range_table_entry(Query *q, int index, List *ctes, Arms *arms);
     bool add_table(RangeTblEntry *rte, int index, Arms *arms);
+    int add_source(const RangeTblEntry *rte);
     bool check_table(Oid relid, bool only);
     bool check_member(Oid relid);
     bool check_matview(Oid relid);
-    bool add_view(RangeTblEntry *rte, int index, Arms *arms);
-    bool add_query(Query *sub, int index, List *ctes, Arms *arms);
+    bool add_view(Query *q, RangeTblEntry *rte, int index, Arms *arms);
+    bool add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms);
     bool add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms *arms);
     bool add_rows(RangeTblEntry *rte, int index, algebra::InputKind kind, Arms *arms);
     bool add_quals(Query *q, Node *quals, List *ctes, Arms *arms);
@@ -102,7 +129,31 @@ class Analyser {
     bool add_scalar_to(const Arm &arm, int index, Node *target, List *calls, const GroupNode &prototype,
                        const Arms &below, Arms *result);
     int add_key_node(const Arm &outer, const Arms &combined, const Correlation &correlation);
-    Node *resolve(Node *expression, const Arm &arm);
+    /// References to the range table of the query being read become inputs of the arm.
+    Node *to_inputs(Node *expression, const Arm &arm);
+    /// The same, and its subqueries become inputs of their own.
+    Node *resolve(Node *expression, Arm &arm);
+    Node *lift_links(Node *expression, Arm &arm);
+    Node *expand_any(SubLink *link, const Arm &arm);
+    bool is_never_null(Node *expression, const Query *query, const Arm *arm);
+    int add_subquery(Query *subquery, Arm &arm);
+    bool watch(Arm &arm, int input, Query *subquery);
+    bool watch_query(Arm &arm, int input, Query *query, int depth, List *conditions);
+    bool watch_item(Arm &arm, int input, Query *query, Node *item, int depth, List *conditions);
+    bool watch_table(Arm &arm, int input, const RangeTblEntry *rte, int index, List *conditions);
+    bool add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms *arms);
+    bool add_lateral(Query *q, Query *sub, int index, List *ctes, Arms *arms);
+    bool enclose(Arm *arm);
+    bool enclose_subquery(Arm *arm, int subquery);
+    int add_derived(const Arm &arm);
+
+    /// What the analysis has gathered so far, to go back to when an attempt ends in a refusal that another way may
+    /// not meet.
+    struct Mark {
+        size_t nodes, tables, facts;
+    };
+    Mark mark() const { return {view_->nodes.size(), view_->tables.size(), view_->facts.size()}; }
+    bool retreat(const Mark &mark);
 
     bool project(Query *q, List *targets, int kept, Arms *arms);
     bool aggregate(Query *q, List *targets, int kept, Arms *arms);

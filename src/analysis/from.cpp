@@ -1,5 +1,6 @@
 // FROM and WHERE: base tables, views, subqueries, CTEs, functions, VALUES and inner joins, flattened into arms.
 #include "analysis/flatten.hpp"
+#include "analysis/levels.hpp"
 #include "analysis/row_source.hpp"
 #include "analysis/settle.hpp"
 #include "analysis/table_members.hpp"
@@ -16,68 +17,59 @@ extern "C" {
 
 namespace upkeep::analysis {
 
-namespace {
-
-struct Resolution {
-    const Arm *arm;
-    const char *trouble = nullptr;
-};
-
-/// References to the current query's range table become inputs, or the expressions of flattened subqueries.
-Node *resolve_mutator(Node *node, void *context) {
-    if (node == nullptr)
-        return nullptr;
-    auto *resolution = static_cast<Resolution *>(context);
-    if (IsA(node, Var)) {
-        auto *var = castNode(Var, node);
-        if (var->varlevelsup > 0 || var->varno >= kInputBase)
-            return static_cast<Node *>(copyObjectImpl(var));
-        const Binding &binding = resolution->arm->bindings[var->varno - 1];
-        if (binding.input < 0 && binding.columns == NIL) {
-            resolution->trouble = "a reference that is not resolved";
-            return static_cast<Node *>(copyObjectImpl(var));
-        }
-        if (var->varattno == 0) {
-            resolution->trouble = "a whole-row reference";
-            return static_cast<Node *>(copyObjectImpl(var));
-        }
-        if (var->varattno < 0) {
-            resolution->trouble = "a system column";
-            return static_cast<Node *>(copyObjectImpl(var));
-        }
-        if (binding.columns != NIL)
-            return static_cast<Node *>(copyObjectImpl(list_nth(binding.columns, var->varattno - 1)));
+Node *shift_inputs(Node *expression, int by) {
+    return replace_vars(expression, [&](const Var *var, int) {
         auto *copy = static_cast<Var *>(copyObjectImpl(var));
-        copy->varno = kInputBase + binding.input;
+        if (copy->varno >= kInputBase)
+            copy->varno += by;
         return reinterpret_cast<Node *>(copy);
-    }
-    return pg::mutate_tree(node, resolve_mutator, context);
+    });
 }
 
-Node *shift_mutator(Node *node, void *context) {
-    if (node == nullptr)
-        return nullptr;
-    if (IsA(node, Var)) {
-        auto *copy = static_cast<Var *>(copyObjectImpl(node));
-        if (copy->varno >= kInputBase)
-            copy->varno += *static_cast<int *>(context);
+namespace {
+
+/// References to outer queries, as they read one query further out.
+Node *lower_outer(Node *expression) {
+    return replace_vars(expression, [](const Var *var, int depth) {
+        auto *copy = static_cast<Var *>(copyObjectImpl(var));
+        if (static_cast<int>(copy->varlevelsup) > depth)
+            copy->varlevelsup--;
         return reinterpret_cast<Node *>(copy);
-    }
-    return pg::mutate_tree(node, shift_mutator, context);
+    });
 }
 
 } // namespace
 
-Node *shift_inputs(Node *expression, int by) {
-    return shift_mutator(expression, &by);
+Node *Analyser::to_inputs(Node *expression, const Arm &arm) {
+    const char *trouble = nullptr;
+    Node *result = replace_vars(expression, [&](const Var *var, int depth) {
+        auto *copy = static_cast<Var *>(copyObjectImpl(var));
+        if (static_cast<int>(var->varlevelsup) != depth || var->varno >= kWatched)
+            return reinterpret_cast<Node *>(copy);
+        const Binding &binding = arm.bindings[var->varno - 1];
+        if (binding.input < 0 && binding.columns == NIL)
+            trouble = "a reference that is not resolved";
+        else if (var->varattno == 0)
+            trouble = "a whole-row reference";
+        else if (var->varattno < 0)
+            trouble = "a system column";
+        if (trouble != nullptr)
+            return reinterpret_cast<Node *>(copy);
+        if (binding.columns != NIL) {
+            auto *column = static_cast<Node *>(copyObjectImpl(list_nth(binding.columns, var->varattno - 1)));
+            IncrementVarSublevelsUp(column, depth, 0);
+            return column;
+        }
+        copy->varno = kInputBase + binding.input;
+        return reinterpret_cast<Node *>(copy);
+    });
+    if (trouble != nullptr)
+        not_yet(trouble);
+    return result;
 }
 
-Node *Analyser::resolve(Node *expression, const Arm &arm) {
-    Resolution resolution{&arm};
-    Node *result = resolve_mutator(expression, &resolution);
-    if (resolution.trouble != nullptr)
-        not_yet(resolution.trouble);
-    return result;
+Node *Analyser::resolve(Node *expression, Arm &arm) {
+    return lift_links(to_inputs(expression, arm), arm);
 }
 
 bool Analyser::add_quals(Query *q, Node *quals, List *ctes, Arms *arms) {
@@ -88,9 +80,14 @@ bool Analyser::add_quals(Query *q, Node *quals, List *ctes, Arms *arms) {
         auto *conjunct = static_cast<Node *>(lfirst(lc));
         bool negated = false;
         if (SubLink *link = existence_test(conjunct, &negated)) {
-            if (!add_existence(link, negated, ctes, arms))
+            const Mark before = mark();
+            Arms result = *arms;
+            if (add_existence(link, negated, ctes, &result)) {
+                *arms = result;
+                continue;
+            }
+            if (!retreat(before))
                 return false;
-            continue;
         }
         for (Arm &arm : *arms) {
             Node *resolved = resolve(conjunct, arm);
@@ -133,14 +130,15 @@ bool Analyser::from_item(Query *q, Node *item, List *ctes, Arms *arms) {
 
 bool Analyser::range_table_entry(Query *q, int index, List *ctes, Arms *arms) {
     RangeTblEntry *rte = rt_fetch(index, q->rtable);
-    if (rte->tablesample != nullptr)
-        return refuse("tablesample", "TABLESAMPLE", "A random sample is not determined by the data.",
-                      "Leave TABLESAMPLE out.");
+    if (rte->tablesample != nullptr) {
+        refusal = tablesample();
+        return false;
+    }
     switch (rte->rtekind) {
     case RTE_RELATION:
-        return rte->relkind == RELKIND_VIEW ? add_view(rte, index, arms) : add_table(rte, index, arms);
+        return rte->relkind == RELKIND_VIEW ? add_view(q, rte, index, arms) : add_table(rte, index, arms);
     case RTE_SUBQUERY:
-        return add_query(rte->subquery, index, ctes, arms);
+        return add_query(q, rte->subquery, index, ctes, arms);
     case RTE_CTE:
         return add_cte(q, rte, index, ctes, arms);
     case RTE_FUNCTION:
@@ -229,10 +227,11 @@ bool Analyser::check_table(Oid relid, bool only) {
     return true;
 }
 
-bool Analyser::add_table(RangeTblEntry *rte, int index, Arms *arms) {
+/// The number of a base table among those of the view; -1: refused.
+int Analyser::add_source(const RangeTblEntry *rte) {
     const bool only = !rte->inh && has_subclass(rte->relid);
     if (!check_table(rte->relid, only))
-        return false;
+        return -1;
     int source = -1;
     for (size_t i = 0; i < view_->tables.size(); i++)
         if (view_->tables[i].relid == rte->relid && view_->tables[i].only == only)
@@ -244,6 +243,13 @@ bool Analyser::add_table(RangeTblEntry *rte, int index, Arms *arms) {
         view_->facts.push_back({RelationRelationId, rte->relid, 0, "table"});
         view_->facts.push_back({RelationRelationId, rte->relid, 0, "members"});
     }
+    return source;
+}
+
+bool Analyser::add_table(RangeTblEntry *rte, int index, Arms *arms) {
+    const int source = add_source(rte);
+    if (source < 0)
+        return false;
     for (Arm &arm : *arms) {
         arm.bindings[index - 1].input = static_cast<int>(arm.inputs.size());
         arm.inputs.push_back({algebra::InputKind::table, source});
@@ -252,18 +258,23 @@ bool Analyser::add_table(RangeTblEntry *rte, int index, Arms *arms) {
     return true;
 }
 
-bool Analyser::add_view(RangeTblEntry *rte, int index, Arms *arms) {
+bool Analyser::add_view(Query *q, RangeTblEntry *rte, int index, Arms *arms) {
     Relation rel = table_open(rte->relid, AccessShareLock);
     Query *sub = settle(get_view_query(rel), Choices::rows);
     table_close(rel, NoLock);
     view_->facts.push_back({RelationRelationId, rte->relid, 0, "view"});
-    return add_query(sub, index, NIL, arms);
+    return add_query(q, sub, index, NIL, arms);
 }
 
-bool Analyser::add_query(Query *sub, int index, List *ctes, Arms *arms) {
+bool Analyser::add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms) {
     Arms below;
-    if (!query(static_cast<Query *>(copyObjectImpl(sub)), ctes, &below))
-        return false;
+    const bool correlated = contain_vars_of_level(reinterpret_cast<Node *>(sub), 1);
+    const Mark before = mark();
+    if (!query(static_cast<Query *>(copyObjectImpl(sub)), ctes, &below)) {
+        if (!correlated || !retreat(before))
+            return false;
+        return add_lateral(q, sub, index, ctes, arms);
+    }
     if (arms->size() * below.size() > 64)
         return refuse("too-many-arms", "a join of UNION ALL subqueries with more than 64 combinations",
                       "The plan would have too many terms.", "Split the query into several materialized views.");
@@ -284,11 +295,7 @@ Arm Analyser::merge(const Arm &arm, const Arm &part) {
     const int shift = static_cast<int>(arm.inputs.size());
     // What the subquery took from its surroundings (LATERAL, correlation) is now a reference to this query's range
     // table.
-    auto take = [&](Node *expression) {
-        Node *copy = static_cast<Node *>(copyObjectImpl(expression));
-        IncrementVarSublevelsUp(copy, -1, 1);
-        return resolve(shift_inputs(copy, shift), arm);
-    };
+    auto take = [&](Node *expression) { return to_inputs(lower_outer(shift_inputs(expression, shift)), arm); };
     for (const algebra::Input &input : part.inputs)
         next.inputs.push_back(input);
     for (RangeTblEntry *rte : part.rtes) {
@@ -296,13 +303,18 @@ Arm Analyser::merge(const Arm &arm, const Arm &part) {
         if (next.rtes.back() != rte)
             next.rtes.back()->lateral = true;
     }
+    for (Watch watch : part.watches) {
+        watch.input += shift;
+        watch.quals = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(watch.quals)));
+        next.watches.push_back(watch);
+    }
     next.quals =
         list_concat(list_copy(arm.quals), reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.quals))));
     next.outputs = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.outputs)));
     return next;
 }
 
-bool Analyser::add_cte(Query *, RangeTblEntry *rte, int index, List *ctes, Arms *arms) {
+bool Analyser::add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms *arms) {
     if (rte->self_reference)
         return not_yet("WITH RECURSIVE");
     auto *scope = static_cast<List *>(list_nth(ctes, rte->ctelevelsup));
@@ -314,7 +326,7 @@ bool Analyser::add_cte(Query *, RangeTblEntry *rte, int index, List *ctes, Arms 
             continue;
         if (rte->ctelevelsup > 0 && contain_vars_of_level(cte->ctequery, 1))
             return not_yet("a CTE with outer references");
-        return add_query(castNode(Query, cte->ctequery), index, outer, arms);
+        return add_query(q, castNode(Query, cte->ctequery), index, outer, arms);
     }
     return not_yet("a CTE that is not in sight");
 }

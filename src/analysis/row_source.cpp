@@ -7,7 +7,7 @@ namespace upkeep::analysis {
 Node *row_expressions(const RangeTblEntry *rte) {
     if (rte == nullptr || rte->rtekind == RTE_RELATION)
         return nullptr;
-    return reinterpret_cast<Node *>(list_make3(rte->functions, rte->values_lists, rte->tablefunc));
+    return reinterpret_cast<Node *>(list_make4(rte->functions, rte->values_lists, rte->tablefunc, rte->subquery));
 }
 
 RangeTblEntry *select_list_entry(List *expressions) {

@@ -15,6 +15,7 @@ template <typename Map> RangeTblEntry *map_row_expressions(RangeTblEntry *rte, M
     auto *copy = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
     copy->functions = reinterpret_cast<List *>(map(reinterpret_cast<Node *>(copy->functions)));
     copy->values_lists = reinterpret_cast<List *>(map(reinterpret_cast<Node *>(copy->values_lists)));
+    copy->subquery = reinterpret_cast<Query *>(map(reinterpret_cast<Node *>(copy->subquery)));
     copy->tablefunc = reinterpret_cast<TableFunc *>(map(reinterpret_cast<Node *>(copy->tablefunc)));
     return copy;
 }

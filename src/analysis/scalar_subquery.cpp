@@ -187,7 +187,7 @@ bool Analyser::lift_scalars(Query *q, List *ctes, Arms *arms) {
     const bool grouped = q->hasAggs || q->groupClause != NIL || q->groupingSets != NIL || q->havingQual != nullptr;
     if (!grouped)
         find_links(reinterpret_cast<Node *>(q->targetList), &links);
-    Replacement lifted{links.found, NIL};
+    Replacement lifted{NIL, NIL};
     ListCell *lc;
     foreach (lc, links.found) {
         auto *link = lfirst_node(SubLink, lc);
@@ -198,12 +198,19 @@ bool Analyser::lift_scalars(Query *q, List *ctes, Arms *arms) {
         const int index = list_length(q->rtable);
         for (Arm &arm : *arms)
             arm.bindings.resize(static_cast<size_t>(index));
-        if (!add_scalar(link, index, ctes, arms))
-            return false;
+        const Mark before = mark();
+        Arms result = *arms;
+        if (!add_scalar(link, index, ctes, &result)) {
+            if (!retreat(before))
+                return false;
+            continue; // it becomes an input where its expression is resolved
+        }
+        *arms = result;
         auto *node = reinterpret_cast<Node *>(link);
+        lifted.from = lappend(lifted.from, node);
         lifted.to = lappend(lifted.to, makeVar(index, 1, exprType(node), exprTypmod(node), exprCollation(node), 0));
     }
-    if (links.found == NIL)
+    if (lifted.from == NIL)
         return true;
     q->jointree->quals = replace_nodes(q->jointree->quals, &lifted);
     if (!grouped)

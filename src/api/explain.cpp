@@ -131,6 +131,8 @@ void explain_partition(Output &out, const maintain::NodeProgram &node, const cha
 
 void explain_node(Output &out, const maintain::NodeProgram &node) {
     explain_blocks(out, node.blocks);
+    if (node.derived)
+        return;
     const char *trigger = psprintf("change of the input of step %d", out.step + 1);
     if (node.node->kind == analysis::NodeKind::partition) {
         explain_partition(out, node, trigger);

@@ -5,6 +5,10 @@
 
 #include "lower/sql.hpp"
 
+extern "C" {
+#include "catalog/pg_operator_d.h"
+}
+
 namespace upkeep::lower {
 
 using analysis::Block;
@@ -53,9 +57,21 @@ RangeTblEntry *node_delta_entry(const analysis::GroupNode &node, int source, int
     return tuplestore_entry(node_delta_name(source), occurrence_alias(input, NIL), names);
 }
 
-/// A node's rows: a subquery over its state table, which the planner pulls up.
+RangeTblEntry *subquery_entry(Query *query, Alias *alias, List *columns) {
+    RangeTblEntry *rte = makeNode(RangeTblEntry);
+    rte->rtekind = RTE_SUBQUERY;
+    rte->subquery = query;
+    rte->alias = alias;
+    rte->eref = makeAlias(alias->aliasname, columns);
+    rte->inFromCl = true;
+    return rte;
+}
+
+/// A node's rows: a subquery over its state table, or over what its flow reads, which the planner pulls up.
 RangeTblEntry *node_entry(const analysis::GroupNode &node, int source, int input) {
     Alias *alias = occurrence_alias(input, NIL);
+    if (node.kind == analysis::NodeKind::derived)
+        return subquery_entry(contents_query(*node.input.blocks[0]), alias, node_columns(node));
     if (!OidIsValid(node.stored)) // explained before it is stored
         return tuplestore_entry(psprintf("upkeep_node_%d", source + 1), alias, node_columns(node));
     RangeTblEntry *state = makeNode(RangeTblEntry);
@@ -84,13 +100,7 @@ RangeTblEntry *node_entry(const analysis::GroupNode &node, int source, int input
         var->varnosyn = 0;
         add_target(q, reinterpret_cast<Expr *>(var));
     }
-    RangeTblEntry *rte = makeNode(RangeTblEntry);
-    rte->rtekind = RTE_SUBQUERY;
-    rte->subquery = q;
-    rte->alias = alias;
-    rte->eref = makeAlias(alias->aliasname, node_columns(node));
-    rte->inFromCl = true;
-    return rte;
+    return subquery_entry(q, alias, node_columns(node));
 }
 
 RangeTblEntry *new_entry(const RangeTblEntry *original, int input) {
@@ -99,7 +109,7 @@ RangeTblEntry *new_entry(const RangeTblEntry *original, int input) {
     rte->alias = occurrence_alias(input, names);
     rte->eref->aliasname = rte->alias->aliasname;
     rte->inFromCl = true;
-    if (rte->rtekind == RTE_SUBQUERY) {
+    if (rte->rtekind == RTE_SUBQUERY && rte->subquery == nullptr) {
         rte->subquery = analysis::select_list_query(original);
         rte->values_lists = NIL;
     }
@@ -244,7 +254,21 @@ Node *no_key_was_tied(const Block &block, int input) {
 }
 
 bool is_out(const Block &block, int input, algebra::InputSet changed) {
-    return block.inputs[input].role == algebra::Role::anti && !algebra::has(changed, input);
+    return block.inputs[input].role != algebra::Role::inner && !algebra::has(changed, input);
+}
+
+Query *select_nothing() {
+    Query *q = makeNode(Query);
+    q->commandType = CMD_SELECT;
+    q->canSetTag = true;
+    q->jointree = makeFromExpr(NIL, nullptr);
+    return q;
+}
+
+void add_item(Query *q, int index) {
+    RangeTblRef *ref = makeNode(RangeTblRef);
+    ref->rtindex = index;
+    q->jointree->fromlist = lappend(q->jointree->fromlist, ref);
 }
 
 } // namespace
@@ -262,20 +286,14 @@ const char *old_states(const Block &block, algebra::InputSet old) {
 }
 
 Query *block_query(const Block &block, algebra::InputSet changed, algebra::InputSet old) {
-    Query *q = makeNode(Query);
-    q->commandType = CMD_SELECT;
-    q->canSetTag = true;
-    q->jointree = makeFromExpr(NIL, nullptr);
+    Query *q = select_nothing();
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++) {
-        // An anti input that is not read from its delta stays out of FROM; its entry only keeps the numbers right.
+        // What is not joined stays out of FROM; its entry only keeps the numbers right.
         const bool out = is_out(block, i, changed);
         q->rtable = lappend(q->rtable, algebra::has(old, i) && !out ? old_entry(block, i)
                                                                     : entry(block, i, algebra::has(changed, i)));
-        if (out)
-            continue;
-        RangeTblRef *ref = makeNode(RangeTblRef);
-        ref->rtindex = i + 1;
-        q->jointree->fromlist = lappend(q->jointree->fromlist, ref);
+        if (!out)
+            add_item(q, i + 1);
     }
     return q;
 }
@@ -287,15 +305,162 @@ void add_quals(Query *q, const Block &block, algebra::InputSet changed, algebra:
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
         if (is_out(block, i, changed)) {
             out |= algebra::only(i);
-            quals = lappend(quals, algebra::has(old, i) ? no_key_was_tied(block, i)
-                                                        : negate(some_tied_key(block, i, false, nullptr)));
+            if (block.inputs[i].role == algebra::Role::anti)
+                quals = lappend(quals, algebra::has(old, i) ? no_key_was_tied(block, i)
+                                                            : negate(some_tied_key(block, i, false, nullptr)));
         }
     for (int i = 0; i < list_length(block.quals); i++)
-        if ((block.qual_shapes[i].inputs & out) == 0 &&
+        if ((block.qual_shapes[i].inputs & out) == 0 && block.qual_shapes[i].watched < 0 &&
             (block.qual_shapes[i].anti || delta::evaluates_in_term(block.qual_shapes[i], all_changed)))
             quals = lappend(quals, copyObjectImpl(list_nth(block.quals, i)));
     if (quals != NIL)
         q->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(quals));
+}
+
+namespace {
+
+/// The delta of a watched input with a number for each row, r, so that the first of several that touch a row can be
+/// told: (SELECT d.*, row_number() OVER () AS r FROM the delta d).
+RangeTblEntry *numbered_delta(const Block &block, int input) {
+    RangeTblEntry *delta = entry(block, input, true);
+    delta->alias = makeAlias("d", NIL);
+    delta->eref->aliasname = pstrdup("d");
+    Query *q = select_nothing();
+    q->rtable = list_make1(delta);
+    add_item(q, 1);
+    // Only what the conditions read; the others keep the numbers right.
+    pg::Vector<Var *> columns;
+    columns.resize(static_cast<size_t>(list_length(delta->eref->colnames)), nullptr);
+    struct Find {
+        Index varno;
+        pg::Vector<Var *> *columns;
+        static bool walk(Node *node, void *context) {
+            if (node == nullptr)
+                return false;
+            auto *c = static_cast<Find *>(context);
+            if (IsA(node, Var) && static_cast<Index>(castNode(Var, node)->varno) == c->varno)
+                (*c->columns)[static_cast<size_t>(castNode(Var, node)->varattno - 1)] = castNode(Var, node);
+            return pg::walk_tree(node, walk, context);
+        }
+    } find{static_cast<Index>(input + 1), &columns};
+    for (int i = 0; i < list_length(block.quals); i++)
+        if (block.qual_shapes[i].watched == input)
+            Find::walk(static_cast<Node *>(list_nth(block.quals, i)), &find);
+    for (size_t c = 0; c < columns.size(); c++) {
+        Expr *e =
+            reinterpret_cast<Expr *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(0), false, true));
+        if (columns[c] != nullptr) {
+            auto *var = static_cast<Var *>(copyObjectImpl(columns[c]));
+            var->varno = 1;
+            e = reinterpret_cast<Expr *>(var);
+        }
+        add_target(q, e);
+    }
+    WindowFunc *number = makeNode(WindowFunc);
+    number->winfnoid = F_ROW_NUMBER;
+    number->wintype = INT8OID;
+    number->winref = 1;
+    number->location = -1;
+    WindowClause *window = makeNode(WindowClause);
+    window->winref = 1;
+    window->frameOptions = FRAMEOPTION_DEFAULTS;
+    q->windowClause = list_make1(window);
+    q->hasWindowFuncs = true;
+    add_target(q, reinterpret_cast<Expr *>(number));
+    List *names = NIL;
+    for (size_t c = 0; c <= columns.size(); c++)
+        names = lappend(names, makeString(psprintf("c%zu", c + 1)));
+    return subquery_entry(q, occurrence_alias(input, NIL), names);
+}
+
+/// The conditions that tie a watched input, which is entry `index` of the query at `depth` below the block's query.
+List *ties_of(const Block &block, int input, int index, int depth) {
+    List *result = NIL;
+    struct Placing {
+        int input, index, depth;
+        static Node *place(Node *node, void *context) {
+            if (node == nullptr)
+                return nullptr;
+            if (!IsA(node, Var))
+                return pg::mutate_tree(node, place, context);
+            auto *p = static_cast<Placing *>(context);
+            auto *var = static_cast<Var *>(copyObjectImpl(node));
+            if (var->varno == p->input + 1)
+                var->varno = p->index;
+            else
+                var->varlevelsup = static_cast<Index>(p->depth);
+            return reinterpret_cast<Node *>(var);
+        }
+    } placing{input, index, depth};
+    for (int i = 0; i < list_length(block.quals); i++)
+        if (block.qual_shapes[i].watched == input)
+            result = lappend(result, Placing::place(static_cast<Node *>(list_nth(block.quals, i)), &placing));
+    return result;
+}
+
+Expr *row_number_of(const Block &block, int input, int index, int depth) {
+    const auto column = static_cast<AttrNumber>(weight_column(block, input) + 1);
+    return reinterpret_cast<Expr *>(makeVar(index, column, INT8OID, -1, InvalidOid, static_cast<Index>(depth)));
+}
+
+/// NOT EXISTS (SELECT 1 FROM the delta WHERE its ties [AND its number is below that of the row at hand])
+Node *not_touched(const Block &block, int input, bool before_this) {
+    Query *inner = select_nothing();
+    RangeTblEntry *delta = numbered_delta(block, input);
+    delta->alias = makeAlias("t", NIL);
+    delta->eref->aliasname = pstrdup("t");
+    inner->rtable = list_make1(delta);
+    add_item(inner, 1);
+    List *ties = ties_of(block, input, 1, 1);
+    if (before_this) {
+        Expr *below = make_opclause(Int8LessOperator, BOOLOID, false, row_number_of(block, input, 1, 0),
+                                    row_number_of(block, input, input + 1, 1), InvalidOid, InvalidOid);
+        ties = lappend(ties, below);
+    }
+    inner->jointree->quals = ties == NIL ? nullptr : reinterpret_cast<Node *>(make_ands_explicit(ties));
+    add_target(inner, reinterpret_cast<Expr *>(
+                          makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
+    SubLink *link = makeNode(SubLink);
+    link->subLinkType = EXISTS_SUBLINK;
+    link->subselect = reinterpret_cast<Node *>(inner);
+    link->location = -1;
+    return reinterpret_cast<Node *>(make_notclause(reinterpret_cast<Expr *>(link)));
+}
+
+} // namespace
+
+Query *scope_query(const Block &block, const delta::ScopeTerm &term) {
+    const algebra::InputSet watched = algebra::watched_inputs(block.shape());
+    Query *q = select_nothing();
+    List *quals = NIL;
+    for (int i = 0; i < static_cast<int>(block.inputs.size()); i++) {
+        const bool touching = i == term.touching;
+        const bool from_delta = term.touching < 0 && block.inputs[i].source >= 0 && !algebra::has(watched, i);
+        q->rtable = lappend(q->rtable, touching ? numbered_delta(block, i) : entry(block, i, from_delta));
+        if (touching || !algebra::has(watched, i))
+            add_item(q, i + 1);
+        if (touching) {
+            quals = list_concat(quals, ties_of(block, i, i + 1, 0));
+            quals = lappend(quals, not_touched(block, i, true));
+        }
+        if (algebra::has(term.untouched, i))
+            quals = lappend(quals, not_touched(block, i, false));
+    }
+    for (int i = 0; i < list_length(block.quals); i++)
+        if (block.qual_shapes[i].watched < 0)
+            quals = lappend(quals, copyObjectImpl(list_nth(block.quals, i)));
+    if (quals != NIL)
+        q->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(quals));
+    return q;
+}
+
+Query *contents_query(const Block &block) {
+    Query *q = block_query(block, 0);
+    add_quals(q, block, 0, 0);
+    ListCell *lc;
+    foreach (lc, block.outputs)
+        add_target(q, static_cast<Expr *>(copyObjectImpl(lfirst(lc))));
+    return q;
 }
 
 } // namespace upkeep::lower

@@ -3,6 +3,7 @@
 
 #include "analysis/view_query.hpp"
 #include "delta/join.hpp"
+#include "delta/scope.hpp"
 
 extern "C" {
 #include "nodes/makefuncs.h"
@@ -28,6 +29,12 @@ const char *old_states(const analysis::Block &block, algebra::InputSet old);
 /// For an anti input in `old`, that none was tied before.
 void add_quals(Query *q, const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
                algebra::InputSet old = 0);
+
+/// SELECT over the block's inputs in a summand of the delta of a block with a subquery; no targets yet.
+Query *scope_query(const analysis::Block &block, const delta::ScopeTerm &term);
+
+/// SELECT of the block's outputs over the new state.
+Query *contents_query(const analysis::Block &block);
 
 /// Adds an output column, named c1, c2, …
 void add_target(Query *q, Expr *e);

@@ -33,7 +33,7 @@ bool note_wide(Node *node, void *context) {
 pg::Vector<WideColumn> wide_columns(const Block &block) {
     Wide wide;
     for (int i = 0; i < list_length(block.quals); i++)
-        if (!block.qual_shapes[i].anti)
+        if (!block.qual_shapes[i].anti && block.qual_shapes[i].watched < 0)
             note_wide(static_cast<Node *>(list_nth(block.quals, i)), &wide);
     note_wide(reinterpret_cast<Node *>(block.outputs), &wide);
     return wide.columns;
@@ -64,6 +64,18 @@ TupleDesc delta_descriptor(Oid relid) {
     return desc;
 }
 
+namespace {
+
+void add_wide(Query *q, const pg::Vector<WideColumn> &wide) {
+    for (const WideColumn &c : wide) {
+        Var *var = makeVar(c.input + 1, c.attno, c.type.type, c.type.typmod, c.type.collation, 0);
+        var->varnosyn = 0;
+        add_target(q, reinterpret_cast<Expr *>(var));
+    }
+}
+
+} // namespace
+
 const char *term_sql(const Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
                      const pg::Vector<WideColumn> &wide, algebra::InputSet old) {
     Query *q = block_query(block, changed, old);
@@ -73,12 +85,18 @@ const char *term_sql(const Block &block, algebra::InputSet changed, algebra::Inp
         if (algebra::has(weighted, i))
             add_target(q,
                        reinterpret_cast<Expr *>(makeVar(i + 1, weight_column(block, i), INT8OID, -1, InvalidOid, 0)));
-    for (const WideColumn &c : wide) {
-        Var *var = makeVar(c.input + 1, c.attno, c.type.type, c.type.typmod, c.type.collation, 0);
-        var->varnosyn = 0;
-        add_target(q, reinterpret_cast<Expr *>(var));
-    }
+    add_wide(q, wide);
     return psprintf("%s%s", old_states(block, old), pg_get_querydef(q, false));
+}
+
+const char *scope_sql(const Block &block, const delta::ScopeTerm &term, const pg::Vector<WideColumn> &wide) {
+    Query *q = scope_query(block, term);
+    for (int i = 0; term.touching < 0 && i < static_cast<int>(block.inputs.size()); i++)
+        if (block.inputs[i].source >= 0 && block.inputs[i].role == algebra::Role::inner)
+            add_target(q,
+                       reinterpret_cast<Expr *>(makeVar(i + 1, weight_column(block, i), INT8OID, -1, InvalidOid, 0)));
+    add_wide(q, wide);
+    return pg_get_querydef(q, false);
 }
 
 const char *probe_sql(const Block &block, int input, algebra::InputSet kept) {

@@ -4,6 +4,7 @@
 
 #include "analysis/view_query.hpp"
 #include "delta/join.hpp"
+#include "delta/scope.hpp"
 
 namespace upkeep::lower {
 
@@ -32,6 +33,10 @@ TupleDesc delta_descriptor(Oid relid);
 /// evaluate in the terms of a run in which `all_changed` inputs have changed are in it.
 const char *term_sql(const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
                      const pg::Vector<WideColumn> &wide, algebra::InputSet old = 0);
+
+/// One summand of the delta of a block with a subquery: the weight of the joined input's change (where the summand
+/// reads it), then the wide row.
+const char *scope_sql(const analysis::Block &block, const delta::ScopeTerm &term, const pg::Vector<WideColumn> &wide);
 
 /// `SELECT 1` over the changed rows of `input`, which is among `kept`, joined with the others of these (tables and
 /// nodes) by the conjuncts that read nothing else and cannot fail.

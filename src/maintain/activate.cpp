@@ -33,6 +33,13 @@ bool can_read_states(const Program &p) {
     return true;
 }
 
+bool reads_directly(const pg::Vector<BlockProgram> &blocks, int node) {
+    for (const BlockProgram &b : blocks)
+        if (b.direct && b.block->inputs[0].kind == algebra::InputKind::node && b.block->inputs[0].source == node)
+            return true;
+    return false;
+}
+
 /// State tables and identities as the design lays them out. Existing ones are made anew when the layout has changed.
 Oid make_storage(Design *design, bool same_layout) {
     Program *p = design->program;
@@ -46,7 +53,7 @@ Oid make_storage(Design *design, bool same_layout) {
         catalog::drop_state_tables(p->view);
     pg::Vector<catalog::StateTable> tables = catalog::state_tables(p->view);
     for (NodeProgram &node : p->nodes) {
-        bool there = node.in_view;
+        bool there = node.in_view || node.derived;
         for (const catalog::StateTable &table : tables)
             there |= table.node == node.number;
         if (there)
@@ -82,6 +89,17 @@ Oid make_storage(Design *design, bool same_layout) {
     }
     catalog::set_state_tables(p->view, tables.data(), static_cast<int>(tables.size()));
     return identity.index;
+}
+
+/// A derived node's rows, for what reads them without SQL.
+void build_derived(Run &run, NodeProgram &node) {
+    auto *rows = new (palloc(sizeof(ZSet))) ZSet(node.row_ops, run.memory);
+    run.node_deltas[node.number] = rows;
+    for (const NodeProgram &above : run.program->nodes)
+        if (reads_directly(above.blocks, node.number))
+            return flow_contents(run, node.blocks, *rows);
+    if (reads_directly(run.program->output.blocks, node.number))
+        flow_contents(run, node.blocks, *rows);
 }
 
 /// Every node's groups over the whole input: rows of the node, and the state to store.
@@ -171,7 +189,7 @@ int64 rebuild_with(Program *program, WrittenRows *written) {
         run.tables.resize(program->query->tables.size());
         run.node_deltas.resize(program->nodes.size(), nullptr);
         for (NodeProgram &node : program->nodes)
-            build_node(run, node);
+            node.derived ? build_derived(run, node) : build_node(run, node);
         ZSet wanted(program->output.ops, run.memory);
         flow_contents(run, program->output.blocks, wanted);
         Target *target = open_target(program->view, program->output.identity);

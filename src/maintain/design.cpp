@@ -87,6 +87,7 @@ NodeProgram make_node(int number, const GroupNode &node) {
     NodeProgram p{};
     p.number = number;
     p.node = &node;
+    p.derived = node.kind == analysis::NodeKind::derived;
     for (const Block *block : node.input.blocks)
         p.blocks.push_back(make_block(*block));
     p.flow_ops = column_ops(node.input.columns);
@@ -344,7 +345,9 @@ void describe_layout(Design *design) {
         appendStringInfo(&text, "%c%d", i == 0 ? ' ' : ',', design->view_key[i]);
     for (size_t n = 0; n < design->state_columns.size(); n++)
         appendStringInfo(&text, "; node %zu %s", n,
-                         design->state_columns[n] == nullptr ? "in view" : design->state_columns[n]);
+                         design->program->nodes[n].derived     ? "derived"
+                         : design->state_columns[n] == nullptr ? "in view"
+                                                               : design->state_columns[n]);
     for (const NodeProgram &node : design->program->nodes)
         for (int a = 0; a < node.naggs; a++)
             appendStringInfo(&text, "; %d:%d:%d", static_cast<int>(node.specs[a].kind), node.specs[a].constant_scale,
@@ -380,11 +383,14 @@ void mark_nodes_read_by_sql(Design *design) {
             for (const algebra::Input &input : b.block->inputs)
                 if (input.kind == algebra::InputKind::node && (read_again || !b.direct)) {
                     NodeProgram &node = program->nodes[input.source];
+                    if (node.derived)
+                        continue;
                     node.result_column = pg::create_array<AttrNumber>(static_cast<size_t>(node.naggs) + 1);
                 }
     };
     for (const NodeProgram &node : program->nodes)
-        mark(node.blocks, node.consolidates || node.ambiguous_keys || node.node->kind == analysis::NodeKind::partition);
+        mark(node.blocks, node.consolidates || node.ambiguous_keys ||
+                              node.node->kind == analysis::NodeKind::partition || node.derived);
     mark(program->output.blocks, false);
     for (const NodeProgram &node : program->nodes)
         if (node.result_column != nullptr) {
@@ -429,13 +435,17 @@ Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal *
     program->fixed_path |= uses_user_function(*analysed);
     for (NodeProgram &node : program->nodes) {
         program->scoped |= node.reads_again || node.node->kind == analysis::NodeKind::partition;
-        design->state_columns.push_back(node.in_view ? nullptr : state_table_columns(&node));
+        design->state_columns.push_back(node.in_view || node.derived ? nullptr : state_table_columns(&node));
         program->fixed_path |= node.node->kind == analysis::NodeKind::partition;
         for (const BlockProgram &b : node.blocks)
             program->fixed_path |= !b.direct;
     }
     for (const BlockProgram &b : program->output.blocks)
         program->fixed_path |= !b.direct;
+    for (const NodeProgram &node : program->nodes)
+        for (const BlockProgram &b : node.blocks)
+            program->watches |= algebra::watched_inputs(b.block->shape()) != 0;
+    program->scoped |= program->watches;
     describe_layout(design);
     return design;
 }

@@ -69,7 +69,7 @@ Evaluator *Evaluator::compile(List *quals, List *outputs) {
 }
 
 Evaluator *Evaluator::over_input(const analysis::Block &block) {
-    return compile(block.quals, block.outputs);
+    return compile(block.quals, block.outputs); // its only input is joined
 }
 
 Evaluator *Evaluator::over_wide(const analysis::Block &block, const pg::Vector<lower::WideColumn> &wide,
@@ -77,7 +77,7 @@ Evaluator *Evaluator::over_wide(const analysis::Block &block, const pg::Vector<l
     auto *context = const_cast<pg::Vector<lower::WideColumn> *>(&wide);
     List *quals = NIL;
     for (int i = 0; with_quals && i < list_length(block.quals); i++)
-        if (!block.qual_shapes[i].anti) // the ties of anti inputs are always evaluated by SQL
+        if (!block.qual_shapes[i].anti && block.qual_shapes[i].watched < 0) // SQL alone has their inputs
             quals = lappend(quals, widen(static_cast<Node *>(list_nth(block.quals, i)), context));
     return compile(quals, reinterpret_cast<List *>(widen(reinterpret_cast<Node *>(block.outputs), context)));
 }

@@ -5,6 +5,7 @@
 namespace upkeep::maintain {
 
 using algebra::InputKind;
+using algebra::InputSet;
 
 namespace {
 
@@ -84,7 +85,8 @@ algebra::InputSet tied_inputs(const Run &run, const BlockProgram &block, int inp
 /// too, since what matched may have gone with it.
 bool reaches(Run &run, BlockProgram &block, int input) {
     connect_spi(run);
-    SPIPlanPtr plan = term_plan(run, block, algebra::only(input), algebra::only(input), tied_inputs(run, block, input));
+    SPIPlanPtr plan =
+        term_plan(run, block, {algebra::only(input), algebra::only(input), tied_inputs(run, block, input)});
     PushActiveSnapshot(GetLatestSnapshot());
     const int outcome = SPI_execute_plan(plan, nullptr, nullptr, true, 1);
     PopActiveSnapshot();
@@ -102,6 +104,10 @@ bool reaches_once(Run &run, BlockProgram &block, int input, Reached *reached) {
     if (!known)
         known = reaches(run, block, input);
     return *known;
+}
+
+uint32 pair_number(const BlockProgram &block, int left, int right) {
+    return 4096 * block.number + static_cast<uint32>(left) * 64 + static_cast<uint32>(right);
 }
 
 void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &pair, Reached *reached) {
@@ -128,19 +134,79 @@ void lock_pair(Run &run, BlockProgram &block, uint32 number, const delta::Pair &
     run.waited |= lock_join_pair(run.program->view, number, {l.data(), l.size()}, {r.data(), r.size()});
 }
 
+/// The tie between a watched input and the input that is joined, or -1.
+int tie_of(const analysis::Block &block, int watched) {
+    for (size_t q = 0; q < block.qual_shapes.size(); q++)
+        if (block.qual_shapes[q].watched == watched && block.qual_shapes[q].left >= 0)
+            return static_cast<int>(q);
+    return -1;
+}
+
+/// Whether two watched inputs are tied to the same column of the joined one, by hashes that agree.
+bool same_tie(const analysis::Block &block, int main, int a, int b) {
+    if (a < 0 || b < 0)
+        return false;
+    const TieSide first = tie_side(block, a, main), second = tie_side(block, b, main);
+    return first.column == second.column && first.hash.fn_oid == second.hash.fn_oid &&
+           first.collation == second.collation;
+}
+
+void lock_sides(Run &run, BlockProgram &block, int left, int left_tie, int right, int right_tie) {
+    pg::Vector<uint64> l, r;
+    if (changed(run, block, left))
+        collect_hashes(run, block, left_tie, left, &l);
+    if (left != right && changed(run, block, right))
+        collect_hashes(run, block, right_tie, right, &r);
+    const auto &inputs = block.block->inputs;
+    const uint32 number = pair_number(block, left, right);
+    if (inputs[left].source == inputs[right].source && inputs[left].kind == inputs[right].kind) {
+        l.insert(l.end(), r.begin(), r.end());
+        run.waited |= lock_self_pair(run.program->view, number, {l.data(), l.size()});
+    } else {
+        run.waited |= lock_join_pair(run.program->view, number, {l.data(), l.size()}, {r.data(), r.size()});
+    }
+}
+
+/// A block with a subquery: whoever changes what the subquery reads evaluates the rows that are tied to it, so that two
+/// such writers must not meet at a row, nor one and a writer of the row itself.
+void lock_watched(Run &run, BlockProgram &block, InputSet watched) {
+    const int n = static_cast<int>(block.block->inputs.size());
+    int main = -1;
+    for (int i = 0; i < n; i++)
+        if (block.block->inputs[i].source >= 0 && !algebra::has(watched, i))
+            main = i;
+    for (int w = 0; w < n; w++) {
+        if (!algebra::has(watched, w))
+            continue;
+        const int tie = tie_of(*block.block, w);
+        if (changed(run, block, w))
+            lock_sides(run, block, w, tie, w, tie);
+        if (main >= 0 && (changed(run, block, main) || changed(run, block, w)))
+            lock_sides(run, block, main, tie, w, tie);
+        for (int v = w + 1; v < n; v++) {
+            if (!algebra::has(watched, v) || (!changed(run, block, w) && !changed(run, block, v)))
+                continue;
+            const int other = tie_of(*block.block, v);
+            const bool same = main >= 0 && same_tie(*block.block, main, tie, other);
+            lock_sides(run, block, w, same ? tie : -1, v, same ? other : -1);
+        }
+    }
+}
+
 } // namespace
 
 void lock_joins(Run &run, pg::Vector<BlockProgram> &blocks) {
     pg::InContext in(run.memory);
-    for (BlockProgram &block : blocks)
-        if (!block.direct) {
+    for (BlockProgram &block : blocks) {
+        if (const InputSet watched = algebra::watched_inputs(block.block->shape()); watched != 0) {
+            lock_watched(run, block, watched);
+        } else if (!block.direct) {
             Reached reached(block.block->inputs.size());
             delta::join_pairs(block.block->shape(), [&](const delta::Pair &pair) {
-                lock_pair(run, block,
-                          4096 * block.number + static_cast<uint32>(pair.left) * 64 + static_cast<uint32>(pair.right),
-                          pair, &reached);
+                lock_pair(run, block, pair_number(block, pair.left, pair.right), pair, &reached);
             });
         }
+    }
 }
 
 } // namespace upkeep::maintain

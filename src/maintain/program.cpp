@@ -187,6 +187,8 @@ bool bind_design(Design *design, const char **why) {
     p->output.identity = *identity;
     const auto tables = catalog::state_tables(p->view);
     for (NodeProgram &node : p->nodes) {
+        if (node.derived)
+            continue;
         if (node.in_view) {
             node.relid = p->view;
             node.identity = *identity;

@@ -15,6 +15,8 @@ struct TermPlan {
     algebra::InputSet beside; // of a probe: the inputs joined with the change, and itself; of a term: none
     int size_class;
     SPIPlanPtr plan;
+    bool scoped; // of a block with a subquery: the summand
+    delta::ScopeTerm scope;
 };
 
 struct BlockProgram {
@@ -65,6 +67,7 @@ struct NodeProgram {
     bool reads_again;          // some aggregate is always read again
     bool ambiguous_keys;       // equal keys can have different images
     bool in_view;              // the view itself is the state
+    bool derived;              // there is no state
     Oid relid;                 // the state table, or the view
     AttrNumber *key_column;    // of the target
     AttrNumber *result_column; // of the state table, per aggregate, where SQL reads the node's rows; else nullptr
@@ -106,6 +109,7 @@ struct Program {
     OutputProgram output;
     bool output_in_node; // the last node keeps its state in the view: no separate output stage
     bool fixed_path;     // maintenance runs SQL or user-defined functions: needs the fixed search_path
+    bool watches;        // some block has a subquery, for which the old states are read
     bool scoped;         // some step reads touched groups again as a matter of course
     const char *layout;  // how rows are stored, as text
     pg::Vector<std::pair<const char *, const char *>> settings;

@@ -65,6 +65,12 @@ bool run_stage(Run &run, NodeProgram &node) {
         return run_group_stage(run, node);
     case analysis::NodeKind::partition:
         return run_partition_stage(run, node);
+    case analysis::NodeKind::derived: {
+        auto *rows = new (palloc(sizeof(ZSet))) ZSet(node.row_ops, run.memory);
+        read_flow(run, node.blocks, node.flow_ops, *rows);
+        run.node_deltas[node.number] = rows;
+        return true;
+    }
     default:
         elog(ERROR, "node %d has no stage", node.number);
     }
@@ -174,7 +180,7 @@ void lock_relations(const Program &program, bool rebuilds) {
     lock_sources(relids);
     LockRelationOid(program.view, RowExclusiveLock);
     for (const NodeProgram &node : program.nodes)
-        if (!node.in_view)
+        if (!node.in_view && !node.derived)
             LockRelationOid(node.relid, RowExclusiveLock);
 }
 
@@ -207,7 +213,8 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
     }
     if (catalog::find_table(view) == nullptr) // asked under the lock: nobody reads it
         written = nullptr;
-    if (is_unknown(*program, changes) || capture::was_built(view)) {
+    const std::optional<CommandId> old_command = capture::old_state_command();
+    if (is_unknown(*program, changes) || capture::was_built(view) || (program->watches && !old_command)) {
         rebuild(view, written);
         if (measured)
             record_rebuild(view, start);
@@ -215,6 +222,7 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
     }
     Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep run", ALLOCSET_DEFAULT_SIZES)};
     run.written = written;
+    run.old_command = old_command.value_or(InvalidCommandId);
     {
         pg::InContext in(run.memory);
         pg::RunAs as(program->owner, program->fixed_path ? pg::RunAs::Path::fixed : pg::RunAs::Path::keep);

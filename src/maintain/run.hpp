@@ -25,6 +25,7 @@ struct Run {
     pg::Vector<ZSet *> node_deltas;            // by node number, nullptr until applied
     pg::Vector<Tuplestorestate *> passed;      // rows captured in other tables, as rows of their source
     pg::Vector<Tuplestorestate *> node_stores; // by node number, of the nodes whose deltas SQL knows already; or empty
+    CommandId old_command = InvalidCommandId;  // shows the base tables as they were, where a block needs that
     bool spi = false;                          // connected, deltas registered
     bool broken = false;                       // a row that should be there is not: the view is stale
     const char *broken_why = nullptr;
@@ -59,11 +60,17 @@ void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &sink);
 /// Whether any input of a flow has changed.
 bool flow_changed(const Run &run, const pg::Vector<BlockProgram> &blocks);
 
-/// The kept plan of a term (`old`: inputs read from their old states) in a run in which `all_changed` inputs have
-/// changed, or (`beside` not empty) of the probe of the one changed input among those, for a change of this size. SPI
-/// is connected.
-SPIPlanPtr term_plan(Run &run, BlockProgram &block, algebra::InputSet changed, algebra::InputSet all_changed,
-                     algebra::InputSet beside = 0, algebra::InputSet old = 0);
+/// Which statement of a block is wanted.
+struct TermWanted {
+    algebra::InputSet changed;               // read from their deltas
+    algebra::InputSet all_changed;           // in this run
+    algebra::InputSet beside = 0;            // of the probe of the one changed input: the inputs joined with it
+    algebra::InputSet old = 0;               // read from their old states
+    const delta::ScopeTerm *scope = nullptr; // of a block with a subquery
+};
+
+/// The kept plan of a statement for a change of this size. SPI is connected.
+SPIPlanPtr term_plan(Run &run, BlockProgram &block, const TermWanted &wanted);
 
 /// Takes the lock tags of every join pair of these blocks that this change touches, in order.
 void lock_joins(Run &run, pg::Vector<BlockProgram> &blocks);

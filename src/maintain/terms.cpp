@@ -61,12 +61,9 @@ TermReceiver make_receiver(BlockProgram &block, Evaluator *evaluator, RowSink *s
     return r;
 }
 
-void run_term(Run &run, BlockProgram &block, const delta::Term &term, InputSet all_changed, Evaluator *evaluator,
-              RowSink &sink) {
-    connect_spi(run);
-    SPIPlanPtr plan = term_plan(run, block, term.changed, all_changed, 0, term.old);
-    const InputSet weighted = term.changed | (term.old & ~algebra::anti_inputs(block.block->shape()));
-    TermReceiver receiver = make_receiver(block, evaluator, &sink, algebra::size(weighted), term.sign);
+/// Executes a term under the active snapshot; `nweights` weights come before its wide rows.
+void execute_term(BlockProgram &block, SPIPlanPtr plan, int nweights, int64 sign, Evaluator *evaluator, RowSink &sink) {
+    TermReceiver receiver = make_receiver(block, evaluator, &sink, nweights, sign);
     SPIExecuteOptions options{};
     options.read_only = true;
     options.dest = &receiver.pub;
@@ -76,6 +73,14 @@ void run_term(Run &run, BlockProgram &block, const delta::Term &term, InputSet a
         elog(ERROR, "could not execute a maintenance query: %s", SPI_result_code_string(result));
     MemoryContextSwitchTo(context);
     ExecDropSingleTupleTableSlot(receiver.wide);
+}
+
+void run_term(Run &run, BlockProgram &block, const delta::Term &term, InputSet all_changed, Evaluator *evaluator,
+              RowSink &sink) {
+    connect_spi(run);
+    SPIPlanPtr plan = term_plan(run, block, {term.changed, all_changed, 0, term.old});
+    const InputSet weighted = term.changed | (term.old & ~algebra::anti_inputs(block.block->shape()));
+    execute_term(block, plan, algebra::size(weighted), term.sign, evaluator, sink);
 }
 
 InputSet changed_inputs(const Run &run, const BlockProgram &block) {
@@ -122,10 +127,33 @@ void direct_delta(Run &run, BlockProgram &block, RowSink &sink) {
     }
 }
 
+/// The base tables as they were before the change: the active snapshot with the command id of that time.
+void push_old_snapshot(Run &run) {
+    PushCopiedSnapshot(GetActiveSnapshot());
+    GetActiveSnapshot()->curcid = run.old_command;
+}
+
+/// A block with a subquery: the rows that the change touches, by what they are now and by what they were.
+void scope_delta(Run &run, BlockProgram &block, InputSet changed, InputSet watched, RowSink &sink) {
+    connect_spi(run);
+    delta::scope_terms(changed, watched, [&](const delta::ScopeTerm &term) {
+        SPIPlanPtr plan = term_plan(run, block, {changed, changed, 0, 0, &term});
+        if (term.old)
+            push_old_snapshot(run);
+        execute_term(block, plan, term.touching < 0 ? 1 : 0, term.old ? -1 : 1, block.wide_outputs, sink);
+        if (term.old)
+            PopActiveSnapshot();
+    });
+}
+
 void block_delta(Run &run, BlockProgram &block, RowSink &sink) {
     const InputSet changed = changed_inputs(run, block);
     if (changed == 0)
         return;
+    if (const InputSet watched = algebra::watched_inputs(block.block->shape()); watched != 0) {
+        scope_delta(run, block, changed, watched, sink);
+        return;
+    }
     if (block.direct) {
         direct_delta(run, block, sink);
         return;
@@ -163,31 +191,51 @@ static int size_class(int64 rows) {
     return rows <= 8 ? 0 : rows <= 256 ? 1 : rows <= 16384 ? 2 : 3;
 }
 
-SPIPlanPtr term_plan(Run &run, BlockProgram &block, InputSet changed, InputSet all_changed, InputSet beside,
-                     InputSet old) {
+namespace {
+
+const char *plan_text(const BlockProgram &block, const TermWanted &wanted) {
+    if (wanted.scope != nullptr)
+        return lower::scope_sql(*block.block, *wanted.scope, block.wide);
+    if (wanted.beside != 0)
+        return lower::probe_sql(*block.block, std::countr_zero(wanted.changed), wanted.beside);
+    return lower::term_sql(*block.block, wanted.changed, wanted.all_changed, block.wide, wanted.old);
+}
+
+bool serves(const TermPlan &plan, const TermWanted &wanted, bool phantoms, int size) {
+    if (plan.size_class != size || plan.beside != wanted.beside || plan.scoped != (wanted.scope != nullptr))
+        return false;
+    if (plan.scoped) // the old states are read by the same statement
+        return plan.scope.touching == wanted.scope->touching && plan.scope.untouched == wanted.scope->untouched;
+    return plan.changed == wanted.changed && plan.old == wanted.old && plan.phantoms == phantoms;
+}
+
+} // namespace
+
+SPIPlanPtr term_plan(Run &run, BlockProgram &block, const TermWanted &wanted) {
     int64 rows = 0;
     for (size_t i = 0; i < block.block->inputs.size(); i++) {
         const algebra::Input &input = block.block->inputs[i];
-        if (!algebra::has(changed | old, static_cast<int>(i)))
+        if (!algebra::has(wanted.changed | wanted.old, static_cast<int>(i)))
             continue;
         rows = std::max(rows, changed_rows(run, input));
         if (input.kind == InputKind::node)
             register_node_delta(run, input.source);
     }
-    const int wanted = size_class(rows);
-    const bool phantoms = delta::has_phantoms(all_changed);
+    const int size = size_class(rows);
+    const bool phantoms = delta::has_phantoms(wanted.all_changed);
     for (const TermPlan &p : block.plans)
-        if (p.changed == changed && p.old == old && p.phantoms == phantoms && p.beside == beside &&
-            p.size_class == wanted)
+        if (serves(p, wanted, phantoms, size))
             return p.plan;
     pg::InContext in(run.memory);
-    const char *sql = beside == 0 ? lower::term_sql(*block.block, changed, all_changed, block.wide, old)
-                                  : lower::probe_sql(*block.block, std::countr_zero(changed), beside);
+    const char *sql = plan_text(block, wanted);
     SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
     if (plan == nullptr)
         elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
-    block.plans.push_back({changed, old, phantoms, beside, wanted, plan});
+    TermPlan kept{wanted.changed, wanted.old, phantoms, wanted.beside, size, plan, wanted.scope != nullptr, {}};
+    if (kept.scoped)
+        kept.scope = *wanted.scope;
+    block.plans.push_back(kept);
     return plan;
 }
 

@@ -140,7 +140,9 @@ void choose_view_identity(Design *design, Relation view) {
     Program *p = design->program;
     const analysis::ViewQuery &query = *p->query;
     const Block *top = query.output.blocks.size() == 1 ? query.output.blocks[0] : nullptr;
-    const bool over_node = top != nullptr && top->inputs.size() == 1 && top->inputs[0].kind == algebra::InputKind::node;
+    const bool over_node = top != nullptr && top->inputs.size() == 1 &&
+                           top->inputs[0].kind == algebra::InputKind::node &&
+                           top->nodes[0]->kind == analysis::NodeKind::group;
     bool keyed = false;
     if (over_node) {
         NodeProgram &node = p->nodes[top->inputs[0].source];

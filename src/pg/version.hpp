@@ -42,6 +42,9 @@ inline Node *mutate_tree(Node *node, TreeMutator mutator, void *context) {
 inline bool walk_query(Query *query, TreeWalker walker, void *context, int flags) {
     return query_tree_walker(query, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(walker)), context, flags);
 }
+inline Query *mutate_query(Query *query, TreeMutator mutator, void *context, int flags) {
+    return query_tree_mutator(query, reinterpret_cast<Node *(*)()>(reinterpret_cast<void *>(mutator)), context, flags);
+}
 #else
 inline bool walk_tree(Node *node, TreeWalker walker, void *context) {
     return expression_tree_walker(node, walker, context);
@@ -51,6 +54,9 @@ inline Node *mutate_tree(Node *node, TreeMutator mutator, void *context) {
 }
 inline bool walk_query(Query *query, TreeWalker walker, void *context, int flags) {
     return query_tree_walker(query, walker, context, flags);
+}
+inline Query *mutate_query(Query *query, TreeMutator mutator, void *context, int flags) {
+    return query_tree_mutator(query, mutator, context, flags);
 }
 #endif
 

@@ -1,0 +1,285 @@
+// Subquery inputs get a node of their own, together with the inputs that they read:
+//
+//   σ_q (A × B × s(A))  =  σ_q' (node × B)        node = σ_p (A × s(A)), p: the conjuncts over A alone
+//
+// A node with a subquery has at most one other input (several are joined in a derived node below), so that each of its
+// rows comes from one row, and phantom rows of a join never meet what is inside the subquery.
+#include "analysis/flatten.hpp"
+#include "analysis/levels.hpp"
+#include "analysis/row_source.hpp"
+
+namespace upkeep::analysis {
+
+using algebra::InputKind;
+using algebra::InputSet;
+using algebra::Role;
+
+namespace {
+
+/// Moves inputs of one arm to a new place, column by column where needed.
+struct Move {
+    InputSet from = 0; // the inputs that move
+    pg::Vector<Var *> columns;
+
+    int find(const Var *var) const {
+        for (size_t i = 0; i < columns.size(); i++)
+            if (columns[i]->varno == var->varno && columns[i]->varattno == var->varattno)
+                return static_cast<int>(i);
+        return -1;
+    }
+    bool moves(const Var *var, int depth) const {
+        return static_cast<int>(var->varlevelsup) == depth && var->varno >= kInputBase &&
+               algebra::has(from, var->varno - kInputBase);
+    }
+    /// Notes the columns of moving inputs that the tree reads.
+    void note(Node *tree) {
+        for_each_var(tree, [&](const Var *var, int depth) {
+            if (!moves(var, depth) || find(var) >= 0)
+                return;
+            auto *copy = static_cast<Var *>(copyObjectImpl(var));
+            copy->varlevelsup = 0;
+            columns.push_back(copy);
+        });
+    }
+    List *outputs() const {
+        List *result = NIL;
+        for (Var *var : columns)
+            result = lappend(result, copyObjectImpl(var));
+        if (result == NIL) // rows without columns still have to be counted
+            result = list_make1(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true));
+        return result;
+    }
+};
+
+template <typename Place> Node *renumber_inputs(Node *tree, Place place) {
+    return replace_vars(tree, [&](const Var *var, int depth) {
+        auto *copy = static_cast<Var *>(copyObjectImpl(var));
+        if (static_cast<int>(var->varlevelsup) == depth && var->varno >= kInputBase)
+            place(copy);
+        return reinterpret_cast<Node *>(copy);
+    });
+}
+
+/// New numbers for the inputs of `set`, in order, from `first` on.
+pg::Vector<int> numbers(InputSet set, size_t count, int first) {
+    pg::Vector<int> result;
+    for (size_t i = 0; i < count; i++)
+        result.push_back(algebra::has(set, static_cast<int>(i)) ? first++ : -1);
+    return result;
+}
+
+template <typename Map> void take_input(const Arm &from, int input, Map map, Arm *to) {
+    to->inputs.push_back(from.inputs[input]);
+    RangeTblEntry *rte = from.rtes[input];
+    to->rtes.push_back(rte == nullptr || rte->rtekind == RTE_RELATION ? rte : map_row_expressions(rte, map));
+}
+
+/// The inputs that the subquery reads, what they read, and so on.
+InputSet all_read(const Arm &arm, int subquery) {
+    InputSet set = inputs_read(row_expressions(arm.rtes[subquery])).set;
+    for (const Watch &watch : arm.watches)
+        if (watch.input == subquery)
+            set |= inputs_read(reinterpret_cast<Node *>(watch.quals)).set;
+    for (InputSet before = 0; before != set;) {
+        before = set;
+        for (size_t i = 0; i < arm.inputs.size(); i++)
+            if (algebra::has(before, static_cast<int>(i)) && arm.rtes[i] != nullptr &&
+                arm.rtes[i]->rtekind != RTE_RELATION)
+                set |= inputs_read(row_expressions(arm.rtes[i])).set;
+    }
+    return set;
+}
+
+int stored_inputs(const Arm &arm) {
+    int n = 0;
+    for (const algebra::Input &input : arm.inputs)
+        n += input.source >= 0 && input.role != Role::watched ? 1 : 0;
+    return n;
+}
+
+/// The conjuncts of the arm over these inputs alone.
+bool is_within(Node *qual, InputSet set) {
+    const InputSet read = inputs_read(qual).set;
+    return read != 0 && (read & ~set) == 0;
+}
+
+} // namespace
+
+/// A node that is the flow of this arm; returns its number, or -1.
+int Analyser::add_derived(const Arm &arm) {
+    auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
+    node->kind = NodeKind::derived;
+    auto *block = new (palloc(sizeof(Block))) Block();
+    if (!finish_block(arm, block))
+        return -1;
+    node->input.blocks.push_back(block);
+    ListCell *lc;
+    foreach (lc, arm.outputs) {
+        auto *e = static_cast<Node *>(lfirst(lc));
+        node->input.columns.push_back({exprType(e), exprTypmod(e), exprCollation(e)});
+    }
+    node->columns = node->input.columns;
+    view_->nodes.push_back(node);
+    return static_cast<int>(view_->nodes.size()) - 1;
+}
+
+bool Analyser::enclose_subquery(Arm *arm, int subquery) {
+    const InputSet read = all_read(*arm, subquery);
+    const size_t count = arm->inputs.size();
+    auto *rte = arm->rtes[subquery];
+    if (inputs_read(row_expressions(rte)).unresolved)
+        return not_yet("a correlated LATERAL subquery with aggregates or DISTINCT");
+
+    // What the subquery reads, joined; its columns that the subquery or the rest needs.
+    Move below;
+    below.from = read;
+    below.note(reinterpret_cast<Node *>(rte->subquery));
+    List *within = NIL, *rest = NIL;
+    ListCell *lc;
+    foreach (lc, arm->quals) {
+        auto *qual = static_cast<Node *>(lfirst(lc));
+        const bool inside = is_within(qual, read);
+        if (inside)
+            within = lappend(within, qual);
+        else
+            rest = lappend(rest, qual);
+        if (!inside)
+            below.note(qual);
+    }
+    below.note(reinterpret_cast<Node *>(arm->outputs));
+    for (const Watch &watch : arm->watches)
+        below.note(reinterpret_cast<Node *>(watch.quals));
+    for (size_t i = 0; i < count; i++)
+        if (!algebra::has(read, static_cast<int>(i)) && arm->rtes[i] != nullptr &&
+            arm->rtes[i]->rtekind != RTE_RELATION)
+            map_row_expressions(arm->rtes[i], [&](Node *e) {
+                below.note(e);
+                return e;
+            });
+    const pg::Vector<int> place = numbers(read, count, 0);
+    auto to_below = [&](Node *e) {
+        return renumber_inputs(e, [&](Var *var) { var->varno = kInputBase + place[var->varno - kInputBase]; });
+    };
+    Arm joined;
+    for (size_t i = 0; i < count; i++)
+        if (algebra::has(read, static_cast<int>(i)))
+            take_input(*arm, static_cast<int>(i), to_below, &joined);
+    joined.quals = reinterpret_cast<List *>(to_below(reinterpret_cast<Node *>(within)));
+    joined.outputs = reinterpret_cast<List *>(to_below(reinterpret_cast<Node *>(below.outputs())));
+
+    // The node: one input, or none, and the subquery with what it watches.
+    Arm own;
+    bool by_column = false;
+    if (joined.inputs.size() == 1 && stored_inputs(joined) == 1) {
+        own = joined;
+    } else if (!joined.inputs.empty()) {
+        const int number = add_derived(joined);
+        if (number < 0)
+            return false;
+        own.inputs.push_back({InputKind::node, number});
+        own.rtes.push_back(nullptr);
+        by_column = true;
+    }
+    const int self = static_cast<int>(own.inputs.size());
+    auto to_own = [&](Node *e) {
+        return renumber_inputs(e, [&](Var *var) {
+            const int input = var->varno - kInputBase;
+            if (input == subquery) {
+                var->varno = kInputBase + self;
+            } else if (by_column) {
+                var->varattno = static_cast<AttrNumber>(below.find(var) + 1);
+                var->varno = kInputBase;
+            } else {
+                var->varno = kInputBase + place[input];
+            }
+        });
+    };
+    take_input(*arm, subquery, to_own, &own);
+    pg::Vector<Watch> watches;
+    for (const Watch &watch : arm->watches) {
+        if (watch.input != subquery) {
+            watches.push_back(watch);
+            continue;
+        }
+        const int input = static_cast<int>(own.inputs.size());
+        own.inputs.push_back(watch.watched);
+        own.rtes.push_back(watch.rte);
+        auto *quals = to_own(reinterpret_cast<Node *>(watch.quals));
+        foreach (lc, reinterpret_cast<List *>(quals))
+            own.touches.push_back({input, replace_vars(static_cast<Node *>(lfirst(lc)), [&](const Var *var, int) {
+                                       auto *copy = static_cast<Var *>(copyObjectImpl(var));
+                                       if (var->varlevelsup == 0 && var->varno == kWatched)
+                                           copy->varno = kInputBase + input;
+                                       return reinterpret_cast<Node *>(copy);
+                                   })});
+    }
+
+    // The arm reads the node in their place.
+    Move above;
+    above.from = read | algebra::only(subquery);
+    foreach (lc, rest)
+        above.note(static_cast<Node *>(lfirst(lc)));
+    above.note(reinterpret_cast<Node *>(arm->outputs));
+    for (const Watch &watch : watches)
+        above.note(reinterpret_cast<Node *>(watch.quals));
+    for (size_t i = 0; i < count; i++)
+        if (!algebra::has(above.from, static_cast<int>(i)) && arm->rtes[i] != nullptr &&
+            arm->rtes[i]->rtekind != RTE_RELATION)
+            map_row_expressions(arm->rtes[i], [&](Node *e) {
+                above.note(e);
+                return e;
+            });
+    own.outputs = reinterpret_cast<List *>(to_own(reinterpret_cast<Node *>(above.outputs())));
+    const int number = add_derived(own);
+    if (number < 0)
+        return false;
+    const pg::Vector<int> left = numbers(~above.from, count, 1);
+    auto to_above = [&](Node *e) {
+        return renumber_inputs(e, [&](Var *var) {
+            const int input = var->varno - kInputBase;
+            if (algebra::has(above.from, input)) {
+                var->varattno = static_cast<AttrNumber>(above.find(var) + 1);
+                var->varno = kInputBase;
+            } else {
+                var->varno = kInputBase + left[input];
+            }
+        });
+    };
+    Arm next;
+    next.inputs.push_back({InputKind::node, number});
+    next.rtes.push_back(nullptr);
+    for (size_t i = 0; i < count; i++)
+        if (!algebra::has(above.from, static_cast<int>(i)))
+            take_input(*arm, static_cast<int>(i), to_above, &next);
+    next.quals = reinterpret_cast<List *>(to_above(reinterpret_cast<Node *>(rest)));
+    next.outputs = reinterpret_cast<List *>(to_above(reinterpret_cast<Node *>(arm->outputs)));
+    for (Watch watch : watches) {
+        watch.input = left[watch.input];
+        watch.quals = reinterpret_cast<List *>(to_above(reinterpret_cast<Node *>(watch.quals)));
+        next.watches.push_back(watch);
+    }
+    *arm = next;
+    return true;
+}
+
+bool Analyser::enclose(Arm *arm) {
+    while (true) {
+        int found = -1;
+        for (size_t i = 0; found < 0 && i < arm->inputs.size(); i++) {
+            if (arm->inputs[i].kind != InputKind::subquery)
+                continue;
+            const InputSet read = all_read(*arm, static_cast<int>(i));
+            bool first = true; // it reads no other subquery
+            for (size_t j = 0; j < arm->inputs.size(); j++)
+                first &= !algebra::has(read, static_cast<int>(j)) || arm->inputs[j].kind != InputKind::subquery;
+            if (first)
+                found = static_cast<int>(i);
+        }
+        if (found < 0)
+            return true;
+        if (!enclose_subquery(arm, found))
+            return false;
+    }
+}
+
+} // namespace upkeep::analysis

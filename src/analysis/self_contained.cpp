@@ -1,0 +1,119 @@
+// Queries that can be evaluated anywhere: views and the CTEs around them put in place.
+#include "analysis/flatten.hpp"
+#include "analysis/levels.hpp"
+
+extern "C" {
+#include "rewrite/rewriteHandler.h"
+}
+
+namespace upkeep::analysis {
+
+namespace {
+
+struct Containing {
+    List *ctes; // the stack of CTE lists in sight, innermost first
+    int inside; // how many of them are of queries of the tree itself
+    ViewQuery *view;
+};
+
+Node *contain(Node *node, void *context);
+
+/// SELECT * FROM the CTE, with the list that it is defined in.
+Query *recursive_query(const RangeTblEntry *rte, List *scope) {
+    Query *q = makeNode(Query);
+    q->commandType = CMD_SELECT;
+    q->canSetTag = true;
+    q->hasRecursive = true;
+    q->cteList = static_cast<List *>(copyObjectImpl(scope));
+    auto *inner = static_cast<RangeTblEntry *>(copyObjectImpl(rte));
+    inner->ctelevelsup = 0;
+    q->rtable = list_make1(inner);
+    RangeTblRef *ref = makeNode(RangeTblRef);
+    ref->rtindex = 1;
+    q->jointree = makeFromExpr(list_make1(ref), nullptr);
+    for (int i = 0; i < list_length(rte->coltypes); i++) {
+        Var *var = makeVar(1, static_cast<AttrNumber>(i + 1), list_nth_oid(rte->coltypes, i),
+                           list_nth_int(rte->coltypmods, i), list_nth_oid(rte->colcollations, i), 0);
+        q->targetList =
+            lappend(q->targetList, makeTargetEntry(reinterpret_cast<Expr *>(var), static_cast<AttrNumber>(i + 1),
+                                                   pstrdup(strVal(list_nth(rte->eref->colnames, i))), false));
+    }
+    return q;
+}
+
+void become_subquery(RangeTblEntry *rte, Query *query) {
+    rte->rtekind = RTE_SUBQUERY;
+    rte->subquery = query;
+    rte->ctename = nullptr;
+    rte->ctelevelsup = 0;
+    rte->coltypes = rte->coltypmods = rte->colcollations = NIL;
+    rte->relid = InvalidOid;
+    rte->relkind = '\0';
+    rte->rellockmode = 0;
+    rte->requiredPerms = 0;
+}
+
+void contain_view(RangeTblEntry *rte, Containing *c) {
+    Relation rel = table_open(rte->relid, AccessShareLock);
+    auto *query = static_cast<Node *>(copyObjectImpl(get_view_query(rel)));
+    table_close(rel, NoLock);
+    c->view->facts.push_back({RelationRelationId, rte->relid, 0, "view"});
+    Containing inside{NIL, 0, c->view};
+    become_subquery(rte, reinterpret_cast<Query *>(contain(query, &inside)));
+}
+
+void contain_cte(RangeTblEntry *rte, Containing *c) {
+    const int up = static_cast<int>(rte->ctelevelsup);
+    if (rte->self_reference || up >= list_length(c->ctes))
+        return;
+    auto *scope = static_cast<List *>(list_nth(c->ctes, up));
+    ListCell *lc;
+    foreach (lc, scope) {
+        auto *cte = lfirst_node(CommonTableExpr, lc);
+        if (strcmp(cte->ctename, rte->ctename) != 0)
+            continue;
+        if (cte->cterecursive && up < c->inside)
+            return; // its list stays where it is
+        Containing there{list_copy_tail(c->ctes, cte->cterecursive ? up + 1 : up), 0, c->view};
+        Query *query =
+            cte->cterecursive ? recursive_query(rte, scope) : static_cast<Query *>(copyObjectImpl(cte->ctequery));
+        IncrementVarSublevelsUp(reinterpret_cast<Node *>(query), up, 1);
+        become_subquery(rte, reinterpret_cast<Query *>(contain(reinterpret_cast<Node *>(query), &there)));
+        return;
+    }
+}
+
+Node *contain(Node *node, void *context) {
+    if (node == nullptr)
+        return nullptr;
+    if (!IsA(node, Query))
+        return pg::mutate_tree(node, contain, context);
+    check_stack_depth();
+    auto *c = static_cast<Containing *>(context);
+    Containing own{lcons(castNode(Query, node)->cteList, list_copy(c->ctes)), c->inside + 1, c->view};
+    Query *q = pg::mutate_query(castNode(Query, node), contain, &own, 0);
+    ListCell *lc;
+    foreach (lc, q->rtable) {
+        auto *rte = lfirst_node(RangeTblEntry, lc);
+        if (rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_VIEW && rte->inFromCl) // not OLD and NEW of a view
+            contain_view(rte, c);
+        else if (rte->rtekind == RTE_CTE)
+            contain_cte(rte, &own);
+    }
+    List *kept = NIL;
+    foreach (lc, q->cteList)
+        if (lfirst_node(CommonTableExpr, lc)->cterecursive)
+            kept = lappend(kept, lfirst(lc));
+    q->cteList = kept;
+    q->hasRecursive = kept != NIL;
+    return reinterpret_cast<Node *>(q);
+}
+
+} // namespace
+
+Node *self_contained(Node *tree, List *ctes, ViewQuery *view) {
+    Containing context{ctes, 0, view};
+    return contain(tree, &context);
+}
+
+} // namespace upkeep::analysis

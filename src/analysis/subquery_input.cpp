@@ -1,0 +1,299 @@
+// Subqueries that are evaluated as they stand: they become inputs of their block, and the relations that they read are
+// watched. Any subquery can be taken in like this; the other files know better ways for most.
+#include "analysis/flatten.hpp"
+#include "analysis/levels.hpp"
+#include "analysis/row_source.hpp"
+#include "analysis/settle.hpp"
+
+extern "C" {
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
+}
+
+namespace upkeep::analysis {
+
+using algebra::InputKind;
+using algebra::Role;
+
+bool Analyser::retreat(const Mark &mark) {
+    if (refusal == nullptr ||
+        (strcmp(refusal->code, "unsupported-clause") != 0 && strncmp(refusal->code, "too-many-", 9) != 0))
+        return false;
+    refusal = nullptr;
+    view_->nodes.resize(mark.nodes);
+    view_->tables.resize(mark.tables);
+    view_->facts.resize(mark.facts);
+    return true;
+}
+
+namespace {
+
+bool has_link(Node *node, void *) {
+    if (node == nullptr)
+        return false;
+    return IsA(node, SubLink) || pg::walk_tree(node, has_link, nullptr);
+}
+
+/// A query that gives one row of these expressions.
+Query *row_of(List *expressions) {
+    Query *q = makeNode(Query);
+    q->commandType = CMD_SELECT;
+    q->canSetTag = true;
+    q->hasSubLinks = true;
+    q->jointree = makeFromExpr(NIL, nullptr);
+    ListCell *lc;
+    foreach (lc, expressions) {
+        const int n = list_length(q->targetList) + 1;
+        q->targetList = lappend(q->targetList, makeTargetEntry(static_cast<Expr *>(lfirst(lc)),
+                                                               static_cast<AttrNumber>(n), psprintf("c%d", n), false));
+    }
+    return q;
+}
+
+} // namespace
+
+/// The subquery input that gives the value of an expression's subquery.
+Node *Analyser::lift_links(Node *expression, Arm &arm) {
+    if (!has_link(expression, nullptr))
+        return expression;
+    struct Context {
+        Analyser *analyser;
+        Arm *arm;
+        static Node *mutate(Node *node, void *context) {
+            if (node == nullptr)
+                return nullptr;
+            if (!IsA(node, SubLink))
+                return pg::mutate_tree(node, mutate, context);
+            auto *c = static_cast<Context *>(context);
+            Node *value = c->analyser->expand_any(castNode(SubLink, node), *c->arm);
+            const Oid type = exprType(value), collation = exprCollation(value);
+            const int32 typmod = exprTypmod(value);
+            IncrementVarSublevelsUp(value, 1, 0);
+            const int input = c->analyser->add_subquery(row_of(list_make1(value)), *c->arm);
+            if (input < 0)
+                return node;
+            return reinterpret_cast<Node *>(makeVar(kInputBase + input, 1, type, typmod, collation, 0));
+        }
+    } context{this, &arm};
+    return Context::mutate(expression, &context);
+}
+
+int Analyser::add_subquery(Query *given, Arm &arm) {
+    // Evaluated over the old and over the new states, it must choose alike.
+    Query *subquery = settle(given);
+    refusal = refusal != nullptr ? refusal : check_subquery(subquery, view_);
+    if (refusal != nullptr)
+        return -1;
+    RangeTblEntry *rte = makeNode(RangeTblEntry);
+    rte->rtekind = RTE_SUBQUERY;
+    rte->subquery = subquery;
+    rte->lateral = true;
+    rte->inFromCl = true;
+    List *names = NIL;
+    ListCell *lc;
+    foreach (lc, subquery->targetList)
+        if (!lfirst_node(TargetEntry, lc)->resjunk)
+            names = lappend(names, makeString(psprintf("c%d", list_length(names) + 1)));
+    rte->alias = makeAlias("s", names);
+    rte->eref = makeAlias("s", names);
+    const int input = static_cast<int>(arm.inputs.size());
+    arm.inputs.push_back({InputKind::subquery, -1});
+    arm.rtes.push_back(rte);
+    return watch(arm, input, subquery) ? input : -1;
+}
+
+/// A subquery in FROM that reads columns to its left.
+bool Analyser::add_lateral(Query *, Query *sub, int index, List *ctes, Arms *arms) {
+    auto *contained = reinterpret_cast<Query *>(self_contained(reinterpret_cast<Node *>(sub), ctes, view_));
+    for (Arm &arm : *arms) {
+        auto *own = reinterpret_cast<Query *>(to_inputs(reinterpret_cast<Node *>(contained), arm));
+        const int input = refusal == nullptr ? add_subquery(own, arm) : -1;
+        if (input < 0)
+            return false;
+        arm.bindings[index - 1].input = input;
+    }
+    return true;
+}
+
+namespace {
+
+void collect_indexes(Node *item, Bitmapset **indexes) {
+    if (IsA(item, RangeTblRef)) {
+        *indexes = bms_add_member(*indexes, castNode(RangeTblRef, item)->rtindex);
+        return;
+    }
+    auto *join = castNode(JoinExpr, item);
+    *indexes = bms_add_member(*indexes, join->rtindex);
+    collect_indexes(join->larg, indexes);
+    collect_indexes(join->rarg, indexes);
+}
+
+/// What stands in a query as its columns of these range table entries, so that it can stand one level deeper: the
+/// entries move along, all else becomes a reference to the level above.
+Node *one_level_down(Node *tree, const Bitmapset *moved) {
+    return replace_vars(tree, [&](const Var *var, int depth) {
+        auto *copy = static_cast<Var *>(copyObjectImpl(var));
+        const int up = static_cast<int>(var->varlevelsup);
+        if (up > depth || (up == depth && !bms_is_member(var->varno, moved)))
+            copy->varlevelsup++;
+        return reinterpret_cast<Node *>(copy);
+    });
+}
+
+/// Adds the columns of one side to a join's entry; returns their numbers.
+List *add_side(Query *q, Node *side, RangeTblEntry *join) {
+    const int index = IsA(side, RangeTblRef) ? castNode(RangeTblRef, side)->rtindex : castNode(JoinExpr, side)->rtindex;
+    List *names = NIL, *vars = NIL, *numbers = NIL;
+    expandRTE(rt_fetch(index, q->rtable), index, 0, -1, false, &names, &vars);
+    ListCell *lc;
+    foreach (lc, vars)
+        numbers = lappend_int(numbers, lfirst_node(Var, lc)->varattno);
+    join->joinaliasvars = list_concat(join->joinaliasvars, vars);
+    join->eref->colnames = list_concat(join->eref->colnames, names);
+    return numbers;
+}
+
+/// A join that nothing refers to by its own columns. The server prints no join without them.
+Node *plain_join(Query *q, JoinType type, Node *left, Node *right, Node *quals) {
+    RangeTblEntry *rte = makeNode(RangeTblEntry);
+    rte->rtekind = RTE_JOIN;
+    rte->jointype = type;
+    rte->eref = makeAlias("unnamed_join", NIL);
+    rte->inFromCl = true;
+    rte->joinleftcols = add_side(q, left, rte);
+    rte->joinrightcols = add_side(q, right, rte);
+    q->rtable = lappend(q->rtable, rte);
+    JoinExpr *join = makeNode(JoinExpr);
+    join->jointype = type;
+    join->larg = left;
+    join->rarg = right;
+    join->quals = quals == nullptr ? makeBoolConst(true, false) : quals;
+    join->rtindex = list_length(q->rtable);
+    return reinterpret_cast<Node *>(join);
+}
+
+} // namespace
+
+/// The inner side of an outer join, with its condition, as a lateral subquery that gives a row of NULLs where nothing
+/// matches: (SELECT inner.* FROM (one row) LEFT JOIN inner ON quals).
+bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms *arms) {
+    Bitmapset *moved = nullptr;
+    collect_indexes(inner, &moved);
+    Query *sub = makeNode(Query);
+    sub->commandType = CMD_SELECT;
+    sub->canSetTag = true;
+    sub->hasSubLinks = true;
+    auto *contained = static_cast<List *>(copyObjectImpl(q->rtable));
+    int index = 0;
+    ListCell *lc;
+    foreach (lc, contained) {
+        index++;
+        auto *rte = lfirst_node(RangeTblEntry, lc);
+        RangeTblEntry *entry = makeNode(RangeTblEntry);
+        entry->rtekind = RTE_RESULT;
+        entry->eref = makeAlias("unused", NIL);
+        if (bms_is_member(index, moved) && rte->rtekind != RTE_JOIN) {
+            entry = map_row_expressions(
+                rte, [&](Node *e) { return one_level_down(e == nullptr ? e : flatten_join_alias_vars(q, e), moved); });
+            if (rte->rtekind == RTE_CTE)
+                entry->ctelevelsup++;
+            else if (rte->rtekind == RTE_SUBQUERY)
+                entry->lateral = true;
+        }
+        sub->rtable = lappend(sub->rtable, entry);
+    }
+    RangeTblEntry *one = makeNode(RangeTblEntry);
+    one->rtekind = RTE_VALUES;
+    one->values_lists = list_make1(list_make1(makeBoolConst(true, false)));
+    one->coltypes = list_make1_oid(BOOLOID);
+    one->coltypmods = list_make1_int(-1);
+    one->colcollations = list_make1_oid(InvalidOid);
+    one->eref = one->alias = makeAlias("one", list_make1(makeString(pstrdup("c1"))));
+    one->inFromCl = true;
+    sub->rtable = lappend(sub->rtable, one);
+    RangeTblRef *ref = makeNode(RangeTblRef);
+    ref->rtindex = list_length(sub->rtable);
+    // Joins inside lose their alias entries: everything refers to what they join.
+    auto flat = [&](Node *e) { return one_level_down(flatten_join_alias_vars(q, e), moved); };
+    struct Rebuild {
+        static Node *item(Node *node, Query *sub, decltype(flat) &flat) {
+            if (IsA(node, RangeTblRef))
+                return static_cast<Node *>(copyObjectImpl(node));
+            auto *join = castNode(JoinExpr, node);
+            Node *left = item(join->larg, sub, flat), *right = item(join->rarg, sub, flat);
+            return plain_join(sub, join->jointype, left, right, join->quals == nullptr ? nullptr : flat(join->quals));
+        }
+    };
+    Node *right = Rebuild::item(inner, sub, flat);
+    sub->jointree = makeFromExpr(list_make1(plain_join(sub, JOIN_LEFT, reinterpret_cast<Node *>(ref), right,
+                                                       quals == nullptr ? nullptr : flat(quals))),
+                                 nullptr);
+
+    // Only the columns that the query mentions.
+    pg::Vector<std::pair<int, int>> columns;
+    Bitmapset *mentioned = nullptr;
+    for_each_var(
+        reinterpret_cast<Node *>(q),
+        [&](const Var *var, int depth) {
+            if (static_cast<int>(var->varlevelsup) == depth && bms_is_member(var->varno, moved) && var->varattno > 0)
+                mentioned = bms_add_member(mentioned, var->varno * 2000 + var->varattno);
+        },
+        -1);
+    // Columns of joins read those of what they join.
+    for (int join_index = -1; (join_index = bms_next_member(moved, join_index)) >= 0;) {
+        RangeTblEntry *rte = rt_fetch(join_index, q->rtable);
+        if (rte->rtekind != RTE_JOIN)
+            continue;
+        Node *all = flatten_join_alias_vars(q, reinterpret_cast<Node *>(rte->joinaliasvars));
+        for_each_var(all, [&](const Var *var, int) {
+            if (var->varlevelsup == 0)
+                mentioned = bms_add_member(mentioned, var->varno * 2000 + var->varattno);
+        });
+    }
+    pg::Vector<Binding> bindings;
+    bindings.resize(list_length(q->rtable));
+    for (int i = -1; (i = bms_next_member(moved, i)) >= 0;) {
+        RangeTblEntry *rte = rt_fetch(i, q->rtable);
+        if (rte->rtekind == RTE_JOIN)
+            continue;
+        List *vars = NIL;
+        expandRTE(rte, i, 0, -1, true, nullptr, &vars);
+        ListCell *v;
+        foreach (v, vars) {
+            Node *column = static_cast<Node *>(lfirst(v));
+            Var *var = IsA(column, Var) ? castNode(Var, column) : nullptr;
+            if (var != nullptr && bms_is_member(i * 2000 + var->varattno, mentioned)) {
+                const int n = list_length(sub->targetList) + 1;
+                sub->targetList =
+                    lappend(sub->targetList, makeTargetEntry(static_cast<Expr *>(copyObjectImpl(var)),
+                                                             static_cast<AttrNumber>(n), psprintf("c%d", n), false));
+                var->varattno = static_cast<AttrNumber>(n);
+            } else if (var != nullptr) {
+                column = reinterpret_cast<Node *>(makeNullConst(var->vartype, var->vartypmod, var->varcollid));
+            }
+            bindings[i - 1].columns = lappend(bindings[i - 1].columns, column);
+        }
+    }
+    if (sub->targetList == NIL)
+        sub->targetList =
+            list_make1(makeTargetEntry(reinterpret_cast<Expr *>(makeBoolConst(true, false)), 1, pstrdup("c1"), false));
+    auto *own_ctes = reinterpret_cast<Query *>(self_contained(reinterpret_cast<Node *>(sub), ctes, view_));
+    for (Arm &arm : *arms) {
+        auto *own = reinterpret_cast<Query *>(to_inputs(reinterpret_cast<Node *>(own_ctes), arm));
+        const int input = refusal == nullptr ? add_subquery(own, arm) : -1;
+        if (input < 0)
+            return false;
+        for (int i = -1; (i = bms_next_member(moved, i)) >= 0;) {
+            arm.bindings[i - 1].input = -1;
+            arm.bindings[i - 1].columns = reinterpret_cast<List *>(
+                replace_vars(reinterpret_cast<Node *>(bindings[i - 1].columns), [&](const Var *var, int) {
+                    auto *copy = static_cast<Var *>(copyObjectImpl(var));
+                    copy->varno = kInputBase + input;
+                    return reinterpret_cast<Node *>(copy);
+                }));
+        }
+    }
+    return true;
+}
+
+} // namespace upkeep::analysis
