@@ -51,6 +51,15 @@ CREATE MATERIALIZED VIEW l13 AS SELECT id, rank() OVER (ORDER BY x, id) FROM t O
 CREATE MATERIALIZED VIEW m1 AS SELECT id, unnest(ARRAY[id, g]) AS e, count(*) OVER (PARTITION BY g) AS c FROM t;
 CREATE MATERIALIZED VIEW m2 AS SELECT id, unnest(ARRAY[id, g]) AS e FROM t ORDER BY id DESC, e LIMIT 3;
 CREATE MATERIALIZED VIEW m3 AS SELECT unnest(ARRAY[id % 5, g]) AS e, count(*) AS n, rank() OVER (ORDER BY count(*), unnest(ARRAY[id % 5, g])) FROM t GROUP BY 1;
+CREATE MATERIALIZED VIEW m4 AS SELECT count(*) OVER () AS c FROM t;
+CREATE MATERIALIZED VIEW m5 AS SELECT id FROM t WHERE EXISTS (SELECT FROM u LIMIT 1);
+-- Orders that leave ties.
+CREATE MATERIALIZED VIEW f1 AS SELECT id, row_number() OVER (PARTITION BY g ORDER BY x) AS n, sum(y) OVER (ORDER BY g) AS s, string_agg(h, ',') OVER (PARTITION BY g) AS l FROM t;
+CREATE MATERIALIZED VIEW f2 AS SELECT DISTINCT ON (g) g, h, x FROM t ORDER BY g, x DESC;
+CREATE MATERIALIZED VIEW f3 AS SELECT h, g FROM t LIMIT 5;
+CREATE MATERIALIZED VIEW f4 AS SELECT h, x FROM t ORDER BY x OFFSET 3 FETCH FIRST 2 ROWS WITH TIES;
+CREATE MATERIALIZED VIEW f5 AS SELECT g, first_value(id) OVER w AS a, last_value(x) OVER w AS b, nth_value(h, 2) OVER w AS c FROM t WINDOW w AS (PARTITION BY g ORDER BY h);
+CREATE MATERIALIZED VIEW f6 AS SELECT h, count(*) AS n FROM t GROUP BY h ORDER BY n DESC LIMIT 2;
 SELECT upkeep.register(c.oid) FROM pg_class c WHERE relnamespace = 'windows'::regnamespace AND relkind = 'm' ORDER BY relname;
 CREATE VIEW here AS SELECT v.* FROM upkeep.views v JOIN pg_class c ON c.oid = v.view WHERE c.relnamespace = 'windows'::regnamespace;
 SELECT strategy, count(*) FROM here GROUP BY strategy;
@@ -95,5 +104,7 @@ SELECT view FROM here WHERE state <> 'active';
 -- What a change does, step by step.
 SELECT operator, strategy, sql, index_wanted FROM upkeep.explain('SELECT g, sum(x) OVER (PARTITION BY g ORDER BY id) AS s, count(*) OVER () AS c FROM windows.t') WHERE operator = 'window';
 SELECT operator, strategy, sql, index_wanted FROM upkeep.explain('SELECT DISTINCT ON (h) h, x FROM windows.t ORDER BY h, id') WHERE operator = 'distinct on';
+SELECT index_wanted FROM upkeep.explain('SELECT id FROM windows.t ORDER BY x DESC NULLS LAST, id LIMIT 3') WHERE operator = 'limit';
+SELECT index_wanted FROM upkeep.explain('SELECT x FROM windows.t ORDER BY id DESC LIMIT 3') WHERE operator = 'limit';
 SELECT operator, strategy, sql, index_wanted FROM upkeep.explain('SELECT id FROM windows.t ORDER BY x LIMIT 3') WHERE operator = 'limit';
 DROP SCHEMA windows CASCADE;

@@ -30,6 +30,11 @@ Node *substitute(Node *expression, const List *from, const List *to) {
     return substitute_mutator(expression, &substitution);
 }
 
+List *flow_of(List *keys, const List *columns) {
+    List *flow = list_concat_unique(keys, columns);
+    return flow != NIL ? flow : list_make1(makeBoolConst(true, false));
+}
+
 FlowQuery::FlowQuery(const List *columns) : columns_(columns) {
     query_ = makeNode(Query);
     query_->commandType = CMD_SELECT;

@@ -14,6 +14,9 @@ namespace upkeep::analysis {
 /// The expression with each occurrence of one of `from` replaced by its counterpart.
 Node *substitute(Node *expression, const List *from, const List *to);
 
+/// The columns of a node's flow: the keys, then the others; at least one.
+List *flow_of(List *keys, const List *columns);
+
 /// A query over a flow that shows all of its columns, and then what is added.
 class FlowQuery {
   public:

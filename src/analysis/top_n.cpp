@@ -39,7 +39,7 @@ bool Analyser::distinct_on(const Query *q, const List *targets, Arms *arms) {
         if (!is_listed(order, clause->tleSortGroupRef))
             order = lappend(order, clause);
     }
-    List *flow = list_concat_unique(keys, targets);
+    List *flow = flow_of(keys, targets);
     FlowQuery function(flow);
     function.query()->sortClause = function.clauses(order, q->targetList);
     function.query()->distinctClause = function.clauses(q->distinctClause, q->targetList);
@@ -62,7 +62,7 @@ bool Analyser::limit(const Query *q, const List *targets, Arms *arms) {
     if ((count != nullptr && !IsA(count, Const)) || (offset != nullptr && !IsA(offset, Const)))
         return not_yet("a LIMIT or OFFSET that is not constant");
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
-    List *flow = list_concat_unique(NIL, targets);
+    List *flow = flow_of(NIL, targets);
     FlowQuery function(flow);
     function.query()->sortClause = function.clauses(q->sortClause, q->targetList);
     function.query()->limitCount = count;

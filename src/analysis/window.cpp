@@ -177,7 +177,7 @@ bool Analyser::windows(Query *q, List *targets, int kept, Arms *arms) {
 
     List *columns = leaves.found;
     for (const WindowGroup &group : groups) {
-        List *flow = list_concat_unique(list_copy(group.keys), columns);
+        List *flow = flow_of(list_copy(group.keys), columns);
         auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
         node->keys = group.columns;
         node->function = window_query(q, flow, group.calls);

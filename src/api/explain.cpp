@@ -6,7 +6,11 @@
 #include "pg/run_as.hpp"
 
 extern "C" {
+#include "access/stratnum.h"
 #include "catalog/index.h"
+#include "catalog/pg_am.h"
+#include "commands/defrem.h"
+#include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "rewrite/rewriteHandler.h"
 #include "tcop/tcopprot.h"
@@ -122,11 +126,58 @@ void explain_blocks(Output &out, const pg::Vector<maintain::BlockProgram> &block
         }
 }
 
+/// Whether some valid index of the table begins with this column, in this order or its reverse.
+bool has_index_in_order(Oid relid, AttrNumber column, bool descending, bool nulls_first) {
+    Relation rel = table_open(relid, AccessShareLock);
+    bool found = false;
+    ListCell *lc;
+    foreach (lc, RelationGetIndexList(rel)) {
+        Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+        const int16 option = index->rd_indoption[0];
+        const bool other = descending != ((option & INDOPTION_DESC) != 0);
+        found |= index->rd_index->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
+                 index->rd_index->indkey.values[0] == column &&
+                 other == (nulls_first != ((option & INDOPTION_NULLS_FIRST) != 0));
+        index_close(index, NoLock);
+    }
+    table_close(rel, NoLock);
+    return found;
+}
+
+/// Reading the first rows again wants an index in the order of ORDER BY, on its first column.
+const char *wanted_by_limit(const analysis::GroupNode &node) {
+    const Query *q = node.function;
+    if (q->sortClause == NIL || q->windowClause != NIL)
+        return nullptr;
+    auto *clause = linitial_node(SortGroupClause, q->sortClause);
+    Node *e = get_sortgroupclause_expr(clause, q->targetList);
+    for (const Block *block : node.input.blocks) {
+        auto *column = IsA(e, Var) ? static_cast<Node *>(list_nth(block->outputs, castNode(Var, e)->varattno - 1)) : e;
+        if (!IsA(e, Var) || !IsA(column, Var))
+            return "an index on the expression in ORDER BY";
+        const int input = castNode(Var, column)->varno - 1;
+        if (block->inputs[input].kind != algebra::InputKind::table)
+            continue;
+        const Oid relid = block->rtes[input]->relid;
+        const AttrNumber attno = castNode(Var, column)->varattno;
+        const bool descending =
+            get_opfamily_member(get_opclass_family(GetDefaultOpClass(exprType(e), BTREE_AM_OID)), exprType(e),
+                                exprType(e), BTGreaterStrategyNumber) == clause->sortop;
+        if (!has_index_in_order(relid, attno, descending, clause->nulls_first))
+            return psprintf("CREATE INDEX ON %s (%s%s%s)", pg::qualified_name(relid),
+                            quote_identifier(get_attname(relid, attno, false)), descending ? " DESC" : "",
+                            descending == clause->nulls_first ? ""
+                            : descending                      ? " NULLS LAST"
+                                                              : " NULLS FIRST");
+    }
+    return nullptr;
+}
+
 /// A query over the rows of each key that a change touches; over all rows where there is no key.
 void explain_partition(Output &out, const maintain::NodeProgram &node, const char *trigger) {
     const bool keyed = node.node->nkeys() > 0;
     put_step(out, trigger, node.node->function_name, keyed ? "scoped" : "whole view",
-             lower::partition_sql(*node.node, 0), keyed ? wanted_by_group(*node.node) : nullptr);
+             lower::partition_sql(*node.node, 0), keyed ? wanted_by_group(*node.node) : wanted_by_limit(*node.node));
 }
 
 void explain_node(Output &out, const maintain::NodeProgram &node) {

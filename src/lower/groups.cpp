@@ -92,11 +92,11 @@ Expr *flow_column(const GroupNode &node, int column) {
     return reinterpret_cast<Expr *>(var);
 }
 
-RangeTblEntry *flow_entry(const GroupNode &node) {
+RangeTblEntry *flow_entry(const GroupNode &node, const char *name = kFlowName) {
     List *names = NIL;
     for (size_t i = 0; i < node.input.columns.size(); i++)
         names = lappend(names, makeString(psprintf("c%zu", i + 1)));
-    return tuplestore_entry(kFlowName, makeAlias("x", NIL), names);
+    return tuplestore_entry(name, makeAlias("x", NIL), names);
 }
 
 /// SELECT … FROM upkeep_flow x
@@ -154,13 +154,10 @@ void append_one_group(StringInfo sql, const GroupNode &node, std::uint64_t null_
     });
 }
 
-/// The function of a partition node with the flow in place, at the bottom of its subqueries.
-const char *function_text(const GroupNode &node) {
+/// The function of a partition node with the flow in place.
+const char *function_text(const GroupNode &node, const char *flow = kFlowName) {
     auto *function = static_cast<Query *>(copyObjectImpl(node.function));
-    Query *bottom = function;
-    while (bottom->rtable != NIL)
-        bottom = linitial_node(RangeTblEntry, bottom->rtable)->subquery;
-    bottom->rtable = list_make1(flow_entry(node));
+    function->rtable = list_make1(flow_entry(node, flow));
     return pg_get_querydef(function, false);
 }
 
@@ -183,6 +180,10 @@ const char *partitions_sql(const GroupNode &node, Groups groups) {
     });
     appendStringInfoString(&sql, function_text(node));
     return sql.data;
+}
+
+const char *merge_sql(const GroupNode &node) {
+    return function_text(node, kRowsName);
 }
 
 const char *group_sql(const GroupNode &node, std::uint64_t null_keys, std::span<const int> wanted) {

@@ -63,6 +63,10 @@ const char *partition_sql(const analysis::GroupNode &node, std::uint64_t null_ke
 /// The same for many keys, or for all.
 const char *partitions_sql(const analysis::GroupNode &node, Groups groups);
 
+/// The rows of a partition node without keys, from the named tuplestore upkeep_rows(c1, c2, …) in place of its flow.
+const char *merge_sql(const analysis::GroupNode &node);
+
+inline constexpr const char *kRowsName = "upkeep_rows";
 inline constexpr const char *kKeysName = "upkeep_keys";
 
 } // namespace upkeep::lower

@@ -132,4 +132,8 @@ bool lock_key(Oid view, uint32 op, uint64 hash) {
     return acquire(view, TagClass::key, fold(op, hash), kSelfConflicting);
 }
 
+bool lock_key_unchanged(Oid view, uint32 op, uint64 hash) {
+    return acquire(view, TagClass::key, fold(op, hash), kFinePresence);
+}
+
 } // namespace upkeep::maintain

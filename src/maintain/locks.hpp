@@ -35,6 +35,10 @@ bool lock_self_pair(Oid view, uint32 pair, std::span<const uint64> hashes);
 bool lock_key_set(Oid view, uint32 op, bool coarse);
 bool lock_key(Oid view, uint32 op, uint64 hash);
 
+/// The key's lock in a mode that conflicts with lock_key and not with itself: what is stored under the key stays as it is
+/// until the transaction ends.
+bool lock_key_unchanged(Oid view, uint32 op, uint64 hash);
+
 /// Whether this many keys or tags more must be taken as a coarse one.
 bool must_be_coarse(size_t tags);
 

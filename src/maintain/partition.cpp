@@ -3,11 +3,13 @@
 #include "maintain/locks.hpp"
 #include "maintain/run.hpp"
 #include "maintain/target_internal.hpp"
+#include "maintain/top_n.hpp"
 #include "pg/entry.hpp"
 
 extern "C" {
 #include "access/tableam.h"
 #include "tcop/dest.h"
+#include "utils/queryenvironment.h"
 }
 
 namespace upkeep::maintain {
@@ -98,10 +100,37 @@ void compute(Run &run, NodeProgram &node, std::span<Group *> groups, RowSink &ro
     forget_keys(keys);
 }
 
+/// The rows that a LIMIT keeps of those that it kept so far and the added ones.
+void compute_merged(Run &run, const NodeProgram &node, ZSet &kept, ZSet &change, RowSink &rows) {
+    connect_spi(run);
+    Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
+    for (ZSet *part : {&kept, &change})
+        for (const ZSet::Row *row : part->rows())
+            for (int64 i = 0; i < row->weight; i++)
+                tuplestore_putvalues(store, node.row_desc, row->values, row->nulls);
+    auto *enr = pg::create<EphemeralNamedRelationData>();
+    enr->md.name = pstrdup(lower::kRowsName);
+    enr->md.tupdesc = node.row_desc;
+    enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+    enr->md.enrtuples = static_cast<double>(tuplestore_tuple_count(store));
+    enr->reldata = store;
+    if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
+        elog(ERROR, "could not register the rows to merge");
+    SPIPlanPtr plan = prepare(lower::merge_sql(*node.node), 0, nullptr);
+    execute(plan, nullptr, rows);
+    SPI_freeplan(plan);
+    SPI_unregister_relation(lower::kRowsName);
+    tuplestore_end(store);
+}
+
+std::uint32_t key_operator(const NodeProgram &node) {
+    return static_cast<std::uint32_t>(node.number) + 1;
+}
+
 /// Writers of one partition come one after the other. In the order of the hashes, the same for all.
 void lock_partitions(Run &run, const NodeProgram &node, std::span<Group *> groups) {
     const Oid view = run.program->view;
-    const auto op = static_cast<uint32>(node.number) + 1;
+    const std::uint32_t op = key_operator(node);
     const bool coarse = must_be_coarse(groups.size());
     run.waited |= lock_key_set(view, op, coarse);
     if (!coarse)
@@ -136,6 +165,14 @@ void subtract(ZSet &from, ZSet &rows) {
         from.add(row->values, row->nulls, -row->weight);
 }
 
+[[noreturn]] void raise_concurrent_change() {
+    ereport(ERROR,
+            (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not serialize access due to concurrent update"),
+             errdetail("A row of the same partition was changed by a concurrent transaction."),
+             errhint("The transaction might succeed if retried.")));
+    pg_unreachable();
+}
+
 /// REPEATABLE READ and SERIALIZABLE: what the latest state and the transaction's own snapshot say must agree, both of
 /// what the partitions are made of and of their stored rows.
 void check_own_snapshot(Run &run, NodeProgram &node, Target *target, TupleTableSlot *slot, std::span<Group *> groups,
@@ -155,10 +192,7 @@ void check_own_snapshot(Run &run, NodeProgram &node, Target *target, TupleTableS
                         [&] { stored.add(slot->tts_values, slot->tts_isnull, -1); });
     subtract(own, latest);
     if (!own.is_empty() || !stored.is_empty())
-        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                        errmsg("could not serialize access due to concurrent update"),
-                        errdetail("A row of the same partition was changed by a concurrent transaction."),
-                        errhint("The transaction might succeed if retried.")));
+        raise_concurrent_change();
 }
 
 /// Deletes and inserts what differs; `wanted` is used up. What is written is the node's delta.
@@ -193,6 +227,66 @@ void write_difference(Run &run, NodeProgram &node, Target *target, TupleTableSlo
     }
 }
 
+/// One run of a node over the partitions that a change touches.
+struct Stage {
+    Run &run;
+    NodeProgram &node;
+    ZSet &change; // of the flow
+    std::span<Group *> groups;
+    Target *target;
+    TupleTableSlot *slot;
+};
+
+/// Reads the kept rows of a LIMIT under a snapshot.
+LimitEffect look(Stage &s, LimitOrder &order, Snapshot snapshot, ZSet *kept) {
+    for_each_stored(s.target, s.node, s.groups[0], snapshot, s.slot,
+                    [&] { kept->add(s.slot->tts_values, s.slot->tts_isnull, 1); });
+    return order.effect(s.change, *kept);
+}
+
+/// Whether the change concerns no row that a LIMIT keeps. Then the kept rows are locked against changes: who comes
+/// before their end must see this transaction's rows.
+bool leaves_limit_alone(Stage &s, LimitOrder &order) {
+    for (const bool locked : {false, true}) {
+        if (locked) {
+            s.run.waited |= lock_key_set(s.run.program->view, key_operator(s.node), false);
+            s.run.waited |= lock_key_unchanged(s.run.program->view, key_operator(s.node), s.groups[0]->hash);
+        }
+        ZSet kept(s.node.row_ops, s.run.memory);
+        PushActiveSnapshot(GetLatestSnapshot());
+        const LimitEffect effect = look(s, order, GetActiveSnapshot(), &kept);
+        PopActiveSnapshot();
+        if (effect != LimitEffect::none)
+            return false;
+    }
+    if (!IsolationUsesXactSnapshot())
+        return true;
+    // What the transaction sees must not need the change either.
+    ZSet kept(s.node.row_ops, s.run.memory);
+    PushCopiedSnapshot(GetTransactionSnapshot());
+    UpdateActiveSnapshotCommandId();
+    const LimitEffect effect = look(s, order, GetActiveSnapshot(), &kept);
+    PopActiveSnapshot();
+    if (effect != LimitEffect::none)
+        raise_concurrent_change();
+    return true;
+}
+
+void recompute(Stage &s, std::optional<LimitOrder> &order) {
+    lock_partitions(s.run, s.node, s.groups);
+    PushActiveSnapshot(GetLatestSnapshot());
+    ZSet wanted(s.node.row_ops, s.run.memory);
+    ZSet kept(s.node.row_ops, s.run.memory);
+    if (order && !IsolationUsesXactSnapshot() && look(s, *order, GetActiveSnapshot(), &kept) != LimitEffect::read_again)
+        compute_merged(s.run, s.node, kept, s.change, wanted);
+    else
+        compute(s.run, s.node, s.groups, wanted);
+    if (IsolationUsesXactSnapshot())
+        check_own_snapshot(s.run, s.node, s.target, s.slot, s.groups, wanted);
+    write_difference(s.run, s.node, s.target, s.slot, s.groups, wanted);
+    PopActiveSnapshot();
+}
+
 } // namespace
 
 bool run_partition_stage(Run &run, NodeProgram &node) {
@@ -205,18 +299,12 @@ bool run_partition_stage(Run &run, NodeProgram &node) {
             touched.add(row->values, row->nulls, row->weight);
     if (touched.is_empty())
         return true;
-    const std::span<Group *> groups = touched.in_lock_order();
-    lock_partitions(run, node, groups);
     Target *target = open_target(node.relid, node.identity);
-    TupleTableSlot *slot = make_target_slot(target);
-    PushActiveSnapshot(GetLatestSnapshot());
-    ZSet wanted(node.row_ops, run.memory);
-    compute(run, node, groups, wanted);
-    if (IsolationUsesXactSnapshot())
-        check_own_snapshot(run, node, target, slot, groups, wanted);
-    write_difference(run, node, target, slot, groups, wanted);
+    Stage s{run, node, change, touched.in_lock_order(), target, make_target_slot(target)};
+    std::optional<LimitOrder> order = LimitOrder::of(*node.node);
+    if (!order || !leaves_limit_alone(s, *order))
+        recompute(s, order);
     run.rows_changed += rows_written(target);
-    PopActiveSnapshot();
     close_target(target);
     return true;
 }
