@@ -73,12 +73,15 @@ class Select:
     group: list = field(default_factory=list)
     having: list = field(default_factory=list)
     order: str = ""
+    distinct_on: str = ""
+    limit: str = ""
 
     def render(self):
         parts = []
         if self.ctes:
             parts.append("WITH " + ",\n  ".join(self.ctes))
         head = "SELECT DISTINCT " if self.distinct else "SELECT "
+        head += f"DISTINCT ON ({self.distinct_on}) " if self.distinct_on else ""
         parts.append(head + ", ".join(i.render() for i in self.items))
         parts.append("FROM " + self.source)
         if self.where:
@@ -89,6 +92,8 @@ class Select:
             parts.append("HAVING " + " AND ".join(self.having))
         if self.order:
             parts.append("ORDER BY " + self.order)
+        if self.limit:
+            parts.append(self.limit)
         return "\n".join(parts)
 
 
@@ -98,6 +103,7 @@ class Union:
     arms: list
     order: str = ""
     operators: list = field(default_factory=list)
+    limit: str = ""
     ctes: list = field(default_factory=list)
 
     @property
@@ -110,7 +116,7 @@ class Union:
             text += f"\n{operator}\n({arm.render()})"
         if self.ctes:
             text = "WITH " + ",\n  ".join(self.ctes) + "\n" + text
-        return text + ("\nORDER BY " + self.order if self.order else "")
+        return text + ("\nORDER BY " + self.order if self.order else "") + ("\n" + self.limit if self.limit else "")
 
 
 @dataclass

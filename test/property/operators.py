@@ -173,14 +173,16 @@ class Operators:
     def grouped(self, limit, depth):
         """A grouped or DISTINCT subquery or CTE as one source."""
         rng = self.rng
-        build = rng.choices([self.grouped_select, self.distinct_select, self.combined], [55, 28, 17])[0]
+        build = rng.choices([self.grouped_select, self.distinct_select, self.combined, self.windowed_select,
+                             self.first_select], [42, 20, 14, 14, 10])[0]
         form = rng.choices(["subquery", "cte", "view"], [60, 30, 10])[0]
         if form == "view":
             held, self.ctes = self.ctes, []
             shared, self.shared_ctes = self.shared_ctes, []
         select, columns = build(limit, depth)
         name = self.fresh({"subquery": "sub", "cte": "cte", "view": "ordinary"}[form])
-        words = {self.grouped_select: "grouped", self.distinct_select: "distinct", self.combined: "combined"}
+        words = {self.grouped_select: "grouped", self.distinct_select: "distinct", self.combined: "combined",
+                 self.windowed_select: "windowed", self.first_select: "first rows"}
         self.note(f"{words[build]} {form}")
         if depth > 0:
             self.note("grouped below another operator")

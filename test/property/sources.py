@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from expressions import comparable, refs_of
 from model import Column, Item, Ref, Select, quote
 from operators import Operators
+from windows import Windows
 from values import SPARE_KINDS
 
 ALIASES = ["p", "q", "r", "s", "t", "u", "w", "x", "delta", "Old", "new"]
@@ -19,7 +20,7 @@ class Source:
         return refs_of(self.columns, quote(self.alias), quote)
 
 
-class Sources(Operators):
+class Sources(Operators, Windows):
     """Builds FROM clauses."""
 
     source = Source

@@ -8,7 +8,7 @@ from values import SPARE_KINDS
 OUTPUT_NAMES = ["g", "h", "total", "n", "w", "c1", "upkeep_d1", "select", "Odd name", "count", "sum", "k1", "a", "b",
                 "v", "side", "contents", "weight"]
 RICH = 0.45      # share of views with operators.py
-SHAPES = [("bag", 22), ("distinct", 13), ("group", 47), ("scalar", 8), ("union", 10)]
+SHAPES = [("bag", 19), ("distinct", 11), ("group", 41), ("scalar", 7), ("union", 9), ("window", 8), ("first", 5)]
 
 
 class Views:
@@ -47,7 +47,7 @@ class Views:
         elif self.sources.ctes:
             query.arms[0].ctes = self.sources.ctes
         sortable = [i for i, item in enumerate(query.items, 1) if item.kind not in SPARE_KINDS]
-        if sortable and rng.random() < 0.15:
+        if sortable and not query.limit and not getattr(query, "distinct_on", "") and rng.random() < 0.15:
             query.order = f"{rng.choice(sortable)} {rng.choice(['', 'DESC', 'DESC NULLS LAST', 'ASC NULLS FIRST'])}"
 
     def weaken(self, level):
@@ -133,6 +133,46 @@ class Views:
         if combined:
             query.operators = [self.sources.operator() for _ in arms[1:]]
         return query
+
+    def clear(self):
+        """A bag or a grouping of kinds whose equal values look alike."""
+        rng = self.rng
+        text, refs, where = self.body()
+        items = [self.sources.clear_item(refs, self.names[i]) for i in range(rng.choice([1, 2, 2, 3, 4]))]
+        group = [i.sql for i in items if any(r.sql in i.sql for r in refs)]
+        if group and rng.random() < 0.25:
+            calls = [self.sources.clear_aggregate(refs) for _ in range(rng.choice([1, 2]))]
+            items = [i for i in items if i.sql in group]
+            items += [Item(c.sql, c.kind, self.names[6 + i], wide=True, aggregate=True) for i, c in enumerate(calls)]
+            return Select(items, text, where=where, group=group)
+        return Select(items, text, where=where, distinct=rng.random() < 0.06)
+
+    def window(self):
+        """Window functions over a bag or a grouping, perhaps filtered by one."""
+        rng = self.rng
+        select = self.clear()
+        if not self.sources.lay_windows(select, rng.choice([1, 1, 2, 3]), tied=True):
+            self.weaken("none")
+        if not select.distinct and rng.random() < 0.3:
+            return self.sources.top_per_group(select, self.names)
+        if rng.random() < 0.1 and not self.sources.lay_limit(select, tied=True):
+            self.weaken("none")
+        return select
+
+    def first(self):
+        """DISTINCT ON or LIMIT over a bag, a grouping or a set operation."""
+        rng = self.rng
+        if rng.random() < 0.15:
+            query = self.union()
+            if all(i.kind in CLEAR for i in query.items):
+                query.order = ", ".join(str(i) for i in range(1, len(query.items) + 1))
+                query.limit = f"LIMIT {rng.randint(1, 5)}"
+                self.sources.note("limit")
+                return query
+        select = self.clear()
+        if not self.sources.lay_limit(select, tied=True):
+            self.weaken("none")
+        return select
 
     def input(self):
         """The input of a grouping: a FROM clause, or a UNION ALL below it."""
