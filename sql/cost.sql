@@ -21,9 +21,10 @@ CREATE INDEX ON e (g);
 CREATE INDEX ON e (k);
 VACUUM ANALYZE f, d, e;
 
--- Blocks fetched so far in this transaction from everything that the views read and keep, and its sequential scans.
+-- Blocks fetched so far in this transaction from everything that the views read and keep, and its sequential scans (but
+-- of tables of a few blocks).
 CREATE FUNCTION fetched(OUT blocks bigint, OUT scans bigint) LANGUAGE sql AS $$
-    SELECT sum(pg_stat_get_xact_blocks_fetched(c.oid)), sum(pg_stat_get_xact_numscans(c.oid)) FILTER (WHERE c.relkind IN ('r', 'm'))
+    SELECT sum(pg_stat_get_xact_blocks_fetched(c.oid)), sum(pg_stat_get_xact_numscans(c.oid)) FILTER (WHERE c.relkind IN ('r', 'm') AND pg_relation_size(c.oid) > 81920)
     FROM pg_class c WHERE c.relnamespace IN ('costing'::regnamespace, 'upkeep_data'::regnamespace) AND c.relkind IN ('r', 'm', 'i', 't') $$;
 CREATE TABLE change (place int, what text, statement text, plain bigint DEFAULT 0);
 INSERT INTO change VALUES
@@ -120,6 +121,17 @@ SELECT costs('SELECT f.id, d.w FROM f, d WHERE (f.k = d.k AND f.v > 90) OR (f.k 
 -- Many occurrences that change at once: old states are looked up by index too.
 SELECT costs('SELECT a.id, o.v FROM f a JOIN f b ON b.p = a.id JOIN f c ON c.p = b.id JOIN f o ON o.p = c.id WHERE a.v > 90');
 SELECT costs('SELECT a.id, b.v FROM f a LEFT JOIN f b ON b.p = a.id JOIN f c ON c.id = a.p WHERE NOT EXISTS (SELECT FROM f x WHERE x.k = a.id)');
+-- Windows, DISTINCT ON, LIMIT: partitions of few rows, and the first rows by an index.
+SELECT costs('SELECT id, k, row_number() OVER (PARTITION BY k ORDER BY v, id) AS n, sum(v) OVER (PARTITION BY k) AS s FROM f WHERE v > 80');
+SELECT costs('SELECT s, v FROM (SELECT s, v, rank() OVER (PARTITION BY s ORDER BY v DESC) AS r FROM f WHERE v > 80) q WHERE r = 1');
+SELECT costs('SELECT id, count(*) OVER (PARTITION BY k) AS c, sum(v) OVER (PARTITION BY p ORDER BY id) AS s FROM f WHERE v > 80');
+SELECT costs('SELECT f.id, d.w, sum(f.v) OVER (PARTITION BY f.k ORDER BY f.id) AS s FROM f LEFT JOIN d USING (k) WHERE f.v > 80');
+SELECT costs('SELECT k, c, rank() OVER (PARTITION BY k ORDER BY c) AS r FROM (SELECT k, n, count(*) AS c FROM f WHERE v > 80 GROUP BY k, n) q');
+SELECT costs('SELECT DISTINCT ON (k) k, id, v FROM f WHERE v > 80 ORDER BY k, v DESC, id');
+SELECT costs('SELECT DISTINCT ON (s) s, id FROM f WHERE v > 80 ORDER BY s, id');
+SELECT costs('SELECT id, k FROM f ORDER BY id DESC LIMIT 10');
+SELECT costs('SELECT id, s FROM f ORDER BY p DESC, v FETCH FIRST 5 ROWS WITH TIES');
+SELECT costs('SELECT f.id, q.w FROM f JOIN (SELECT k, w FROM d ORDER BY g DESC LIMIT 3) q USING (k)');
 -- The oracle sees a plan without its index.
 DROP INDEX f_n_idx;
 SELECT costs('SELECT n, min(v) AS lo, count(*) AS c FROM f GROUP BY n') <> 'few' AS dear;
