@@ -21,6 +21,7 @@ ALTER TABLE sale3 ATTACH PARTITION sale3b DEFAULT;
 
 CREATE MATERIALIZED VIEW by_kind AS SELECT kind, count(*) AS n, sum(v) AS s, max(v) AS top FROM sale GROUP BY kind;
 CREATE MATERIALIZED VIEW rows AS SELECT id, day, kind, v FROM sale;
+CREATE MATERIALIZED VIEW over_both AS SELECT s.id, s.day, k.n FROM sale s JOIN by_kind k ON k.kind = s.kind;
 CREATE MATERIALIZED VIEW over_kinds AS SELECT n, count(*) AS kinds, sum(s) AS s FROM by_kind GROUP BY n;
 CREATE MATERIALIZED VIEW of_leaf AS SELECT kind, count(*) AS n, sum(v) AS s FROM sale3b GROUP BY kind;
 CREATE MATERIALIZED VIEW of_level AS SELECT kind, count(*) AS n, sum(v) AS s FROM sale3 GROUP BY kind;
@@ -174,7 +175,7 @@ INSERT INTO sale VALUES (800, 5, 'k0', 5), (801, 15, 'k0', 5), (802, 35, 'k0', 5
 INSERT INTO sale2 (id, day, kind, amount) VALUES (803, 15, 'k0', 5);
 SELECT * FROM wrong();
 
-SELECT upkeep.unregister(view) FROM upkeep.views;
+SELECT upkeep.unregister(view) FROM upkeep.views ORDER BY view::text DESC;
 SELECT DISTINCT tgrelid::regclass FROM pg_trigger WHERE tgname LIKE '00%' ORDER BY 1;
 
 -- generated columns: the root's transition tables lack them

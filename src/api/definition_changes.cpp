@@ -52,26 +52,23 @@ const char *find_altered_triggers(Oid view) {
     return nullptr;
 }
 
-// The view and those above it, by the rows that came or went; false: they have to be built again.
-bool try_follow_members(Oid view) {
-    bool done = false;
+// By the rows that came or went. Returns the views for which that did.
+pg::Vector<Oid> try_follow_members(const pg::Vector<Oid> &views) {
+    pg::Vector<Oid> followed;
     const ErrorData *error = pg::in_subtransaction([&] {
         const catalog::OwnDdl own;
-        done = maintain::follow_members(view);
+        followed = maintain::follow_members(views);
     });
-    return done && !error;
+    return error ? pg::Vector<Oid>() : followed;
 }
 
-void follow_change(const catalog::Registration &registration, const char *what, Rebuild scope) {
+void follow_change(const catalog::Registration &registration, const char *what) {
     if (capture::is_statement_open()) {
         // Its rows are in part in the table and in part still to come.
         suspend(registration.view, what, nullptr);
     } else {
         ereport(DEBUG1, (errmsg_internal("rebuilding materialized view \"%s\"", get_rel_name(registration.view)),
                          errdetail_internal("%s", what)));
-        if (scope == Rebuild::members && try_follow_members(registration.view)) {
-            return;
-        }
         try_activate(registration.view, Rebuild::everything);
     }
     follow_above(registration.view);
@@ -108,7 +105,8 @@ static bool is_in_force(const catalog::Registration &registration) {
         return false;
     }
     for (const Oid source : catalog::sources(registration.view)) {
-        if (!capture::has_triggers(source)) {
+        // A partition may have been dropped.
+        if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(source)) || !capture::has_triggers(source)) {
             return false;
         }
     }
@@ -246,8 +244,16 @@ void end_detaching(const Node *command) {
     }
 }
 
-void follow_definition_changes() {
-    catalog::store_present_names();
+namespace {
+
+struct Changed {
+    catalog::Registration registration;
+    const char *what;
+    Rebuild scope;
+};
+
+pg::Vector<Changed> find_changed() {
+    pg::Vector<Changed> all;
     for (const catalog::Registration &registration : catalog::all_registrations()) {
         if (!registration.active || registration.state != catalog::State::active ||
             !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(registration.view))) {
@@ -262,7 +268,32 @@ void follow_definition_changes() {
             what = find_altered_triggers(registration.view);
         }
         if (what) {
-            follow_change(registration, what, scope);
+            all.push_back({registration, what, scope});
+        }
+    }
+    return all;
+}
+
+} // namespace
+
+void follow_definition_changes() {
+    catalog::store_present_names();
+    const pg::Vector<Changed> changed = find_changed();
+    pg::Vector<Oid> by_members, followed;
+    for (const Changed &view : changed) {
+        if (view.scope == Rebuild::members) {
+            by_members.push_back(view.registration.view);
+        }
+    }
+    // Before any other view is built: its readers among these are to get the rows once.
+    if (!by_members.empty() && !capture::is_statement_open()) {
+        followed = try_follow_members(by_members);
+    }
+    for (const Changed &view : changed) {
+        catalog::Registration now;
+        if (std::find(followed.begin(), followed.end(), view.registration.view) == followed.end() &&
+            is_active(view.registration.view, &now)) {
+            follow_change(view.registration, view.what);
         }
     }
 }

@@ -1,6 +1,6 @@
 // Maintenance: from pending changes to the view.
 #pragma once
-#include "pg/postgres.hpp"
+#include "pg/memory.hpp"
 #include "pg/refusal.hpp"
 
 namespace upkeep::maintain {
@@ -33,10 +33,10 @@ int64 rebuild_from_query(Oid view, WrittenRows *written = nullptr);
 /// Drops state tables, triggers that no other view needs, and the catalog rows. `view_exists` false in sql_drop.
 void deactivate(Oid view, bool view_exists);
 
-/// After a partition or child came or went: captures the table, or no longer, and maintains the view with its rows. Not
-/// done, and false, where that does not do and the view has to be activated: the layout has changed, a table is gone
-/// with its rows, or some changes are pending.
-bool follow_members(Oid view);
+/// After partitions or children came or went: captures these tables, or no longer, and maintains the views with their
+/// rows, all in one pass: a view may read a table and another view of it. Returns those for which that was done. Others
+/// have to be activated: the layout has changed, a table is gone with its rows, or some changes are pending.
+pg::Vector<Oid> follow_members(const pg::Vector<Oid> &views);
 
 /// Compiles the view's query and says whether the stored layout still fits (facts changed in a way that matters:
 /// false), or why it is refused now. Used by the DDL events.

@@ -11,11 +11,17 @@ namespace upkeep::maintain {
 
 namespace {
 
-/// The tables whose rows a source has now and had not when the facts were recorded, and the reverse.
+/// A table that views read, and the tables whose rows it has now and had not when the facts were recorded, and the
+/// reverse.
 struct Turnover {
-    const analysis::TableSource *source;
+    analysis::TableSource source; // with the columns that any of the views uses
     pg::Vector<Oid> came;
     pg::Vector<Oid> went;
+};
+
+struct Follower {
+    Oid view;
+    const Design *design;
 };
 
 pg::Vector<Oid> without(const pg::Vector<Oid> &all, const pg::Vector<Oid> &some) {
@@ -26,18 +32,24 @@ pg::Vector<Oid> without(const pg::Vector<Oid> &all, const pg::Vector<Oid> &some)
     return left;
 }
 
-pg::Vector<Turnover> find_turnover(Oid view, const Design &design) {
-    pg::Vector<Turnover> all;
-    const pg::Vector<catalog::Fact> facts = catalog::facts(view);
-    for (const analysis::TableSource &source : design.program->query->tables) {
+/// Adds what has come and gone in the tables that a view reads; every view that reads a table recorded the same
+/// members.
+void add_turnover(const Follower &follower, pg::Vector<Turnover> *all) {
+    const pg::Vector<catalog::Fact> facts = catalog::facts(follower.view);
+    for (const analysis::TableSource &source : follower.design->program->query->tables) {
+        for (Turnover &known : *all)
+            if (known.source.relid == source.relid && !source.only)
+                known.source.used = bms_union(known.source.used, source.used);
+        if (source.only || std::any_of(all->begin(), all->end(),
+                                       [&source](const Turnover &known) { return known.source.relid == source.relid; }))
+            continue;
         for (const catalog::Fact &fact : facts) {
-            if (source.only || fact.objid != source.relid || strcmp(fact.kind, "members") != 0)
+            if (fact.objid != source.relid || strcmp(fact.kind, "members") != 0)
                 continue;
             const pg::Vector<Oid> before = catalog::members_in(fact.fingerprint);
-            all.push_back({&source, without(source.members, before), without(before, source.members)});
+            all->push_back({source, without(source.members, before), without(before, source.members)});
         }
     }
-    return all;
 }
 
 /// False: the table's rows are gone, or are not those that it had as a member.
@@ -51,32 +63,33 @@ bool has_its_rows(Oid relid) {
     return same;
 }
 
-/// Locks writers of all these tables out: none is half way.
-bool lock_turnover(const pg::Vector<Turnover> &all) {
-    for (const Turnover &turnover : all) {
-        for (Oid relid : turnover.came)
-            LockRelationOid(relid, ShareRowExclusiveLock);
-        for (Oid relid : turnover.went)
-            if (!has_its_rows(relid))
-                return false;
-    }
-    return true;
+/// Locks writers of these tables out: none is half way. False: some rows are gone.
+bool lock_turnover(const Turnover &turnover) {
+    for (Oid relid : turnover.came)
+        LockRelationOid(relid, ShareRowExclusiveLock);
+    return std::all_of(turnover.went.begin(), turnover.went.end(), has_its_rows);
 }
 
 pg::Vector<capture::TableChange> read_turnover(const pg::Vector<Turnover> &all) {
     pg::Vector<capture::TableChange> changes;
     for (const Turnover &turnover : all) {
-        capture::TableChange change{turnover.source->relid, false, nullptr, {}, true};
+        capture::TableChange change{turnover.source.relid, false, nullptr, {}, true};
         for (Oid relid : turnover.came)
-            change.batches.push_back(read_member(*turnover.source, relid, +1));
+            change.batches.push_back(read_member(turnover.source, relid, +1));
         for (Oid relid : turnover.went)
-            change.batches.push_back(read_member(*turnover.source, relid, -1));
+            change.batches.push_back(read_member(turnover.source, relid, -1));
         changes.push_back(change);
     }
     return changes;
 }
 
-Design *find_design(Oid view, const catalog::Registration &registration) {
+/// nullptr: the view has to be activated.
+const Design *find_fitting_design(Oid view) {
+    catalog::Registration registration{};
+    if (!catalog::find_registration(view, &registration) || !registration.active ||
+        registration.state != catalog::State::active ||
+        (registration.mode == catalog::Mode::commit && capture::find_pending(capture::Scope::transaction) != nullptr))
+        return nullptr;
     Relation rel = table_open(view, AccessShareLock);
     const Oid owner = rel->rd_rel->relowner;
     const pg::Refusal *refusal = nullptr;
@@ -91,33 +104,39 @@ Design *find_design(Oid view, const catalog::Registration &registration) {
 
 } // namespace
 
-bool follow_members(Oid view) {
-    catalog::Registration registration{};
-    if (!catalog::find_registration(view, &registration) || !registration.active ||
-        registration.state != catalog::State::active ||
-        (registration.mode == catalog::Mode::commit && capture::find_pending(capture::Scope::transaction) != nullptr))
-        return false;
-    const Design *design = find_design(view, registration);
-    if (design == nullptr)
-        return false;
-    for (const analysis::Captured &captured : analysis::captured_relations(*design->program->query))
-        if (!capture::has_triggers(captured.relid))
-            capture::create_triggers(captured.relid);
-    const pg::Vector<Turnover> turnover = find_turnover(view, *design);
-    if (!lock_turnover(turnover))
-        return false;
-    const pg::Vector<capture::TableChange> changes = read_turnover(turnover);
-    const pg::Vector<Oid> sources_before = catalog::sources(view);
-    record_sources(*design);
-    record_facts(*design);
-    forget_program(view);
+pg::Vector<Oid> follow_members(const pg::Vector<Oid> &views) {
+    pg::Vector<Follower> followers;
+    pg::Vector<Turnover> turnovers;
+    pg::Vector<Oid> followed;
+    for (const Oid view : views)
+        if (const Design *design = find_fitting_design(view))
+            followers.push_back({view, design});
+    for (const Follower &follower : followers)
+        for (const analysis::Captured &captured : analysis::captured_relations(*follower.design->program->query))
+            if (!capture::has_triggers(captured.relid))
+                capture::create_triggers(captured.relid);
+    for (const Follower &follower : followers)
+        add_turnover(follower, &turnovers);
+    for (const Turnover &turnover : turnovers)
+        if (!lock_turnover(turnover))
+            return followed;
+    const pg::Vector<capture::TableChange> changes = read_turnover(turnovers);
+    pg::Vector<Oid> sources_before;
+    for (const Follower &follower : followers) {
+        for (const Oid source : catalog::sources(follower.view))
+            sources_before.push_back(source);
+        record_sources(*follower.design);
+        record_facts(*follower.design);
+        forget_program(follower.view);
+        followed.push_back(follower.view);
+    }
     CommandCounterIncrement();
-    maintain_apart(view, changes);
+    maintain_apart(followed, changes);
     for (const capture::TableChange &change : changes)
         for (const capture::Batch &batch : change.batches)
             tuplestore_end(batch.rows);
     drop_unused_triggers(sources_before);
-    return true;
+    return followed;
 }
 
 } // namespace upkeep::maintain

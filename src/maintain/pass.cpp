@@ -27,33 +27,35 @@ class Pass {
             await(readers(change.relid, mode()), false);
     }
 
+    /// Of changes that no statement made.
+    Pass(const pg::Vector<Oid> &views, const pg::Vector<capture::TableChange> &changes) : Pass(Scope::statement) {
+        for (const capture::TableChange &change : changes)
+            changes_.push_back(change);
+        await(views, false);
+    }
+
     void run() {
         while (!waiting_.empty()) {
             const Place place = waiting_.front();
             waiting_.erase(waiting_.begin());
-            maintain(place.view, place.follows_views_only ? view_changes_ : changes_);
+            auto *written = new (palloc(sizeof(WrittenRows))) WrittenRows();
+            switch (maintain_view(place.view, place.follows_views_only ? view_changes_ : changes_, written)) {
+            case Outcome::followed:
+                add_written(place.view, written);
+                break;
+            case Outcome::repaired:
+                add_unknown(place.view);
+                break;
+            case Outcome::stale:
+                leave_above(place.view);
+                break;
+            }
         }
         for (WrittenRows *rows : written_)
             for (Tuplestorestate *store : {rows->left, rows->came})
                 if (store != nullptr)
                     tuplestore_end(store); // it may have a file
         capture::release_changes();
-    }
-
-    /// One view; what that changes waits for the views above it.
-    void maintain(Oid view, const pg::Vector<capture::TableChange> &changes) {
-        auto *written = new (palloc(sizeof(WrittenRows))) WrittenRows();
-        switch (maintain_view(view, changes, written)) {
-        case Outcome::followed:
-            add_written(view, written);
-            break;
-        case Outcome::repaired:
-            add_unknown(view);
-            break;
-        case Outcome::stale:
-            leave_above(view);
-            break;
-        }
     }
 
     /// What a run has written to a view is the view's change.
@@ -148,9 +150,8 @@ void run_pending() {
         }
 }
 
-void maintain_apart(Oid view, const pg::Vector<capture::TableChange> &changes) {
-    Pass pass(Scope::statement);
-    pass.maintain(view, changes);
+void maintain_apart(const pg::Vector<Oid> &views, const pg::Vector<capture::TableChange> &changes) {
+    Pass pass(views, changes);
     pass.run();
 }
 

@@ -15,7 +15,7 @@ enum class Outcome : uint8 {
 /// anything reads the view.
 Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes, WrittenRows *written);
 
-/// Brings a view up to date with changes that no statement made, and the views that read it.
-void maintain_apart(Oid view, const pg::Vector<capture::TableChange> &changes);
+/// Brings views up to date with changes that no statement made, and the views that read them.
+void maintain_apart(const pg::Vector<Oid> &views, const pg::Vector<capture::TableChange> &changes);
 
 } // namespace upkeep::maintain

@@ -17,6 +17,20 @@ $node->safe_psql('origin', q{
 	INSERT INTO region VALUES ('north', 'A'), ('south', 'B');
 	INSERT INTO sale SELECT i, CASE WHEN i % 2 = 0 THEN 'north' ELSE 'south' END, i, '2024-01-01 00:00Z'
 	FROM generate_series(1, 20) i;
+	CREATE TABLE log (day int, v int, made int GENERATED ALWAYS AS (v * 2) STORED) PARTITION BY RANGE (day);
+	CREATE TABLE log1 PARTITION OF log FOR VALUES FROM (0) TO (10);
+	CREATE TABLE log2 (v int, made int GENERATED ALWAYS AS (v * 2) STORED, day int);
+	ALTER TABLE log ATTACH PARTITION log2 FOR VALUES FROM (10) TO (20);
+	INSERT INTO log VALUES (1, 1), (11, 11);
+	CREATE TABLE house (id int, v int);
+	CREATE TABLE castle (towers int) INHERITS (house);
+	INSERT INTO house VALUES (1, 1);
+	INSERT INTO castle VALUES (1, 10, 4);
+	CREATE TABLE part (k int, v int) PARTITION BY LIST (k);
+	CREATE TABLE part1 PARTITION OF part FOR VALUES IN (1, 2);
+	CREATE MATERIALIZED VIEW by_day AS SELECT day, sum(made) AS v FROM log GROUP BY day;
+	CREATE MATERIALIZED VIEW by_house AS SELECT id, sum(v) AS v FROM house GROUP BY id;
+	CREATE MATERIALIZED VIEW by_part AS SELECT k, count(*) AS n FROM part GROUP BY k;
 	CREATE MATERIALIZED VIEW by_region AS SELECT region, count(*) AS n, avg(amount) AS mean FROM sale GROUP BY region;
 	CREATE MATERIALIZED VIEW "By Country" AS
 		SELECT r.country, sum(s.amount) AS total FROM sale s JOIN region r ON r.name = s.region GROUP BY r.country;
@@ -29,6 +43,9 @@ $node->safe_psql('origin', q{
 		SELECT a.country, a.n, c.total, (SELECT count(*) FROM by_hand) AS by_hand
 		FROM "A chain" a LEFT JOIN "By Country" c ON c.country = a.country;
 	SELECT upkeep.register('by_region');
+	SELECT upkeep.register('by_day');
+	SELECT upkeep.register('by_house');
+	SELECT upkeep.register('by_part');
 	SELECT upkeep.register('"By Country"');
 	SELECT upkeep.register('by_hand', mode => 'manual');
 	SELECT upkeep.register('"A chain"');
@@ -39,7 +56,9 @@ $node->safe_psql('origin', q{
 my $views = q{SELECT view, mode, state FROM upkeep.views ORDER BY view::text};
 my $wrong = q{SELECT count(*) FROM upkeep.views v, upkeep.verify(v.view)};
 my $wrong_immediate = qq{$wrong WHERE v.mode <> 'manual'};
-my $active = qq{"A chain"|immediate|active\n"A chain's end"|commit|active\n"By Country"|immediate|active\nby_hand|manual|active\nby_region|immediate|active};
+my $active = qq{"A chain"|immediate|active\n"A chain's end"|commit|active\n"By Country"|immediate|active\n}
+	. qq{by_day|immediate|active\nby_hand|manual|active\nby_house|immediate|active\nby_part|immediate|active\n}
+	. qq{by_region|immediate|active};
 
 sub check_restored
 {
@@ -49,6 +68,11 @@ sub check_restored
 	$node->safe_psql($database, q{
 		INSERT INTO sale VALUES (22, 'south', 22, '2024-01-03 00:00Z');
 		UPDATE region SET country = 'C' WHERE name = 'south';
+		INSERT INTO log VALUES (2, 2), (12, 12);
+		INSERT INTO log2 (day, v) VALUES (13, 13);
+		UPDATE house SET v = v + 1;
+		INSERT INTO part VALUES (1, 1);
+		INSERT INTO part1 VALUES (2, 2);
 		SELECT upkeep.refresh('by_hand');
 	});
 	is($node->safe_psql($database, $wrong), '0', "$how: the views are kept up to date");

@@ -17,6 +17,18 @@ $old->safe_psql('postgres', q{
 	CREATE MATERIALIZED VIEW by_region AS
 		SELECT region, count(*) AS c, avg(amount) AS mean, sum(twice(n)) AS s FROM sale GROUP BY region;
 	SELECT upkeep.register('by_region');
+	CREATE TABLE log (day int, v int) PARTITION BY RANGE (day);
+	CREATE TABLE log1 PARTITION OF log FOR VALUES FROM (0) TO (10);
+	CREATE TABLE log2 (gone int, v int, day int);
+	ALTER TABLE log2 DROP COLUMN gone;
+	ALTER TABLE log ATTACH PARTITION log2 FOR VALUES FROM (10) TO (20);
+	CREATE TABLE house (id int, v int);
+	CREATE TABLE castle (towers int) INHERITS (house);
+	INSERT INTO log VALUES (1, 1), (11, 11);
+	INSERT INTO castle VALUES (1, 10, 4);
+	CREATE MATERIALIZED VIEW by_day AS SELECT day, sum(v) AS v FROM log GROUP BY day;
+	CREATE MATERIALIZED VIEW by_house AS SELECT id, sum(v) AS v FROM house GROUP BY id;
+	SELECT upkeep.register('by_day'), upkeep.register('by_house');
 });
 $old->stop;
 
@@ -33,8 +45,19 @@ command_ok(
 
 $new->start;
 my $wrong = q{SELECT count(*) FROM upkeep.verify('by_region')};
-is($new->safe_psql('postgres', 'SELECT view, mode, state FROM upkeep.views'),
-	'by_region|immediate|active', 'the view is active');
+is($new->safe_psql('postgres', 'SELECT view, mode, state FROM upkeep.views ORDER BY view::text'),
+	"by_day|immediate|active\nby_house|immediate|active\nby_region|immediate|active", 'the views are active');
+$new->safe_psql('postgres', q{
+	INSERT INTO log VALUES (2, 2), (12, 12);
+	INSERT INTO log2 (day, v) VALUES (13, 13);
+	CREATE TABLE log3 PARTITION OF log DEFAULT;
+	INSERT INTO log VALUES (30, 30);
+	UPDATE house SET v = v + 1;
+});
+is($new->safe_psql('postgres', q{
+	SELECT (SELECT count(*) FROM upkeep.verify('by_day')), (SELECT count(*) FROM upkeep.verify('by_house')),
+		(SELECT sum(v) FROM by_day), (SELECT sum(v) FROM by_house)}),
+	'0|0|69|11', 'views of partitions and children are kept up to date');
 $new->safe_psql('postgres', q{INSERT INTO sale VALUES (21, 'r9', 1, 1); DELETE FROM sale WHERE id < 5;});
 is($new->safe_psql('postgres', $wrong), '0', 'the view is kept up to date');
 
@@ -43,8 +66,8 @@ $new->safe_psql('postgres', q{
 	CREATE OR REPLACE FUNCTION twice(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 * 20; END';
 });
 is($new->safe_psql('postgres', $wrong), '0', 'a changed function is noticed');
-is($new->safe_psql('postgres', 'SELECT state FROM upkeep.views'), 'active', 'the view is still active');
-$new->safe_psql('postgres', q{DROP MATERIALIZED VIEW by_region});
+is($new->safe_psql('postgres', 'SELECT DISTINCT state FROM upkeep.views'), 'active', 'the views are still active');
+$new->safe_psql('postgres', q{DROP MATERIALIZED VIEW by_region, by_day, by_house});
 is($new->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'upkeep_data'::regnamespace}),
 	'0', 'nothing stays behind');
 $new->stop;
