@@ -313,4 +313,26 @@ COMMIT;
 SELECT view FROM wrong GROUP BY view;
 SELECT upkeep.refresh('later1') > 0 AS refreshed;
 TABLE wrong;
+
+-- A partition comes and goes, under a table and a view of it.
+CREATE TABLE p (id int, g int) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);
+CREATE TABLE p2 (id int, g int);
+INSERT INTO p SELECT i, i % 5 FROM generate_series(1, 50) i;
+INSERT INTO p2 SELECT i, i % 7 FROM generate_series(100, 130) i;
+CREATE MATERIALIZED VIEW pg AS SELECT g, count(*) AS n FROM p GROUP BY g;
+CREATE MATERIALIZED VIEW pj AS SELECT p.id, pg.n FROM p JOIN pg ON pg.g = p.g;
+CREATE MATERIALIZED VIEW pn AS SELECT pj.n, count(*) AS rows, min(p.id) AS id FROM pj JOIN p ON p.id = pj.id GROUP BY pj.n;
+CREATE MATERIALIZED VIEW pc AS SELECT p.id, pg.n FROM p JOIN pg ON pg.g = p.g;
+SELECT upkeep.register('pg'), upkeep.register('pj'), upkeep.register('pn'), upkeep.register('pc', 'commit');
+ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (100) TO (200);
+TABLE wrong;
+UPDATE p SET g = g + 1 WHERE id % 10 = 0;
+TABLE wrong;
+BEGIN;
+INSERT INTO p VALUES (150, 1);
+ALTER TABLE p DETACH PARTITION p2;
+SELECT view FROM wrong WHERE view <> 'pc'::regclass GROUP BY view;
+COMMIT;
+TABLE wrong;
 DROP SCHEMA chains CASCADE;

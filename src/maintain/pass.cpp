@@ -4,6 +4,7 @@
 
 #include "capture/callbacks.hpp"
 #include "capture/nesting.hpp"
+#include "capture/pending.hpp"
 #include "catalog/registration.hpp"
 #include "maintain/maintain.hpp"
 #include "pg/names.hpp"
@@ -22,13 +23,15 @@ struct Place {
 
 class Pass {
   public:
-    explicit Pass(Scope scope) : scope_(scope), changes_(capture::take_changes(scope)) {
+    explicit Pass(Scope scope)
+        : scope_(scope), holds_(scope == Scope::statement), changes_(capture::take_changes(scope)) {
         for (const capture::TableChange &change : changes_)
             await(readers(change.relid, mode()), false);
     }
 
-    /// Of changes that no statement made.
+    /// Of changes that no statement made. Views of mode commit do not wait, unless changes of theirs wait already.
     Pass(const pg::Vector<Oid> &views, const pg::Vector<capture::TableChange> &changes) : Pass(Scope::statement) {
+        holds_ = capture::find_pending(Scope::transaction) != nullptr;
         for (const capture::TableChange &change : changes)
             changes_.push_back(change);
         await(views, false);
@@ -68,7 +71,7 @@ class Pass {
             change.batches.push_back({rows->left, rows->desc, -1});
         if (rows->came != nullptr)
             change.batches.push_back({rows->came, rows->desc, +1});
-        if (scope_ == Scope::statement)
+        if (holds_)
             capture::hold_written(view, rows->left, rows->came);
         add_change(change);
     }
@@ -79,7 +82,7 @@ class Pass {
     /// A repaired view: what the views above it hold is not known to be what it said before.
     void add_unknown(Oid view) {
         constexpr const char *why = "it was repaired";
-        if (scope_ == Scope::statement)
+        if (holds_)
             capture::hold_unknown(view, why);
         add_change({view, true, why, {}});
     }
@@ -92,6 +95,8 @@ class Pass {
         await(readers(change.relid, mode()), false);
         if (scope_ == Scope::transaction)
             await(readers(change.relid, catalog::Mode::immediate), true);
+        else if (!holds_)
+            await(readers(change.relid, catalog::Mode::commit), false);
     }
 
     /// The order of depths, then of OIDs, is the same for all writers, and puts every view behind those that it reads.
@@ -134,6 +139,7 @@ class Pass {
     }
 
     Scope scope_;
+    bool holds_; // changes of views, for those of mode commit
     pg::Vector<capture::TableChange> changes_;
     pg::Vector<capture::TableChange> view_changes_; // those that this pass has written
     pg::Vector<Place> waiting_;
