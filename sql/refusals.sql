@@ -26,13 +26,11 @@ CREATE TABLE refused (place serial, query text);
 INSERT INTO refused (query) VALUES
     ('SELECT id FROM t LIMIT (SELECT count(*) FROM u)'),
     ('SELECT a, sum(a) OVER (ROWS roll() PRECEDING) FROM t'),
-    ('SELECT id, lag(t) OVER (ORDER BY id) FROM t'),
     ('SELECT id, first_value(ROW(a, id)) OVER (ORDER BY id) FROM t'),
     ('SELECT a, count(*) FROM t GROUP BY GROUPING SETS (a, CUBE (a, b, id, at, n, (a, b), (b, id)))'),
     ('WITH RECURSIVE r AS (SELECT id FROM t UNION SELECT id + 1 FROM r WHERE id < 5) SELECT * FROM r'),
     ('SELECT id FROM t FOR UPDATE'),
     ('SELECT id FROM t TABLESAMPLE system (10)'),
-    ('SELECT t FROM t'),
     ('SELECT ctid, id FROM t'),
     ('SELECT FROM t'),
     ('SELECT 1 AS one'),
@@ -55,12 +53,9 @@ INSERT INTO refused (query) VALUES
     ('SELECT b::date FROM t'),
     ('SELECT x.d FROM t, jsonb_to_recordset(to_jsonb(n)) AS x (d date)'),
     ('SELECT x.d FROM t, XMLTABLE(''/a'' PASSING (b::xml) COLUMNS d timestamptz) x'),
-    ('SELECT corr(a, id) FROM t'),
     ('SELECT avg(DISTINCT n::float8) FROM t'),
     ('SELECT refusing.product(n::float8) FROM t'),
-    ('SELECT percentile_cont(0.1 * a) WITHIN GROUP (ORDER BY n) FROM t GROUP BY a'),
-    ('SELECT row(a, b), count(*) FROM t GROUP BY row(a, b)'),
-    ('SELECT id, j::text FROM t GROUP BY id');
+    ('SELECT count(*) FROM (SELECT a, b FROM t) s GROUP BY s');
 SELECT r.query, e.code, regexp_replace(e.what, 'pg_temp_\d+', 'pg_temp') AS what, e.why, e.hint FROM refused r, upkeep.explain(r.query) e ORDER BY r.place \gx
 
 -- A refusal stands alone: no step beside it, and no refusal has a step.
@@ -83,7 +78,7 @@ RESET ROLE;
 -- register() says the same, and leaves nothing behind.
 CREATE MATERIALIZED VIEW sampled AS SELECT id FROM t TABLESAMPLE system (10);
 CREATE MATERIALIZED VIEW timed AS SELECT id FROM t WHERE at > now();
-CREATE MATERIALIZED VIEW listed AS SELECT b, corr(a, id) FROM t GROUP BY b;
+CREATE MATERIALIZED VIEW listed AS SELECT b, random() AS r FROM t;
 CREATE VIEW ordinary AS SELECT id FROM t;
 SELECT upkeep.register('sampled');
 SELECT upkeep.register('timed');

@@ -3,8 +3,8 @@
 #include "analysis/levels.hpp"
 
 extern "C" {
-#include "optimizer/tlist.h"
 #include "catalog/pg_aggregate.h"
+#include "optimizer/tlist.h"
 #include "parser/parse_agg.h"
 }
 
@@ -64,7 +64,7 @@ bool collect_parts(Node *node, void *context) {
             collect->parts->calls = list_append_unique(collect->parts->calls, at_own_level(node, collect->depth));
         else if (collect->depth > 0)
             return pg::walk_tree(node, collect_parts, context);
-        return false;
+        return collect_parts(reinterpret_cast<Node *>(castNode(Aggref, node)->aggdirectargs), context);
     }
     if (list_member(collect->parts->keys, collect->depth == 0 ? node : as_read_above(node, collect->depth)))
         return false;
@@ -126,6 +126,14 @@ Node *replace_parts(Node *node, void *context) {
     return pg::mutate_tree(node, replace_parts, context);
 }
 
+/// Direct arguments with the keys in them replaced by Vars of relation 1.
+List *over_keys(List *direct, Parts *parts) {
+    Replace replace{parts};
+    auto *result = reinterpret_cast<List *>(replace_parts(reinterpret_cast<Node *>(direct), &replace));
+    ChangeVarNodes(reinterpret_cast<Node *>(result), kInputBase, 1, 0);
+    return result;
+}
+
 } // namespace
 
 Arm arm_over_node(int number) {
@@ -151,13 +159,10 @@ bool Analyser::is_determined(Node *column, const Arm &arm) {
                   "Group by the column too, or read ONLY the parent.");
 }
 
-bool Analyser::functional_key(Node *column, KeyColumn *key) {
+KeyColumn functional_key(Node *column) {
     TypeCacheEntry *type = lookup_type_cache(exprType(column), TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
-    if (!OidIsValid(type->eq_opr) || !OidIsValid(type->lt_opr))
-        return not_yet(
-            psprintf("a column of type %s that depends on the grouping key", format_type_be(exprType(column))));
-    *key = {type->eq_opr, exprCollation(column)};
-    return true;
+    const bool sortable = OidIsValid(type->eq_opr) && OidIsValid(type->lt_opr);
+    return {sortable ? type->eq_opr : InvalidOid, exprCollation(column)};
 }
 
 bool Analyser::aggregate(Query *q, List *targets, int kept, Arms *arms) {
@@ -191,6 +196,14 @@ bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const L
         Node *key = flatten_join_alias_vars(q, reinterpret_cast<Node *>(tle->expr));
         if (!list_member_int(set, static_cast<int>(clause->tleSortGroupRef))) {
             parts.absent = lappend(parts.absent, key);
+        } else if (IsA(key, RowExpr) && exprType(key) == RECORDOID) {
+            // Rows are equal where their fields are, and NULL is equal to NULL there, too.
+            ListCell *field;
+            foreach (field, castNode(RowExpr, key)->args)
+                if (!list_member(parts.keys, lfirst(field))) {
+                    parts.keys = lappend(parts.keys, lfirst(field));
+                    node->keys.push_back(functional_key(static_cast<Node *>(lfirst(field))));
+                }
         } else if (!list_member(parts.keys, key)) {
             parts.keys = lappend(parts.keys, key);
             node->keys.push_back({clause->eqop, exprCollation(key)});
@@ -202,16 +215,14 @@ bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const L
     collect_parts(reinterpret_cast<Node *>(targets), &collect);
     collect_parts(having, &collect);
     const int written = node->nkeys();
-    for (int i = written; i < list_length(parts.keys); i++) {
-        KeyColumn key;
-        if (!functional_key(static_cast<Node *>(list_nth(parts.keys, i)), &key))
-            return false;
-        node->keys.push_back(key);
-    }
+    for (int i = written; i < list_length(parts.keys); i++)
+        node->keys.push_back(functional_key(static_cast<Node *>(list_nth(parts.keys, i))));
     List *columns = list_copy(parts.keys);
     foreach (lc, parts.calls)
         if (!add_call(lfirst_node(Aggref, lc), node, &columns))
             return false;
+    for (AggCall &call : node->aggs)
+        call.direct = over_keys(call.aggref->aggdirectargs, &parts);
     const int ncolumns = list_length(columns);
     foreach (lc, parts.absent) // those that make rows do so in every grouping set
         if (expression_returns_set(static_cast<Node *>(lfirst(lc))))
@@ -269,8 +280,7 @@ bool Analyser::add_call(Aggref *aggref, GroupNode *node, List **columns) {
         call.args.push_back(list_length(*columns));
         *columns = lappend(*columns, lfirst_node(TargetEntry, arg)->expr);
     }
-    if (contain_var_clause(reinterpret_cast<Node *>(aggref->aggdirectargs)))
-        return not_yet("an ordered-set aggregate with a direct argument that is not constant");
+    call.direct = static_cast<List *>(copyObjectImpl(aggref->aggdirectargs));
     if (!check_tree(reinterpret_cast<Node *>(aggref->aggdirectargs)))
         return false;
     if (aggref->aggfilter != nullptr) {

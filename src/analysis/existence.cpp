@@ -51,6 +51,7 @@ void bind_to_nulls(Query *q, Node *item, Arm *arm) {
         }
         arm->bindings[index - 1].input = -1;
         arm->bindings[index - 1].columns = nulls;
+        arm->bindings[index - 1].absent = true;
     }
 }
 
@@ -207,12 +208,8 @@ int Analyser::add_key_node(const Arm &outer, const Arms &combined, const Correla
     }
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
     ListCell *lc;
-    foreach (lc, arms[0].outputs) {
-        KeyColumn key;
-        if (!functional_key(static_cast<Node *>(lfirst(lc)), &key))
-            return -1;
-        node->keys.push_back(key);
-    }
+    foreach (lc, arms[0].outputs)
+        node->keys.push_back(functional_key(static_cast<Node *>(lfirst(lc))));
     return add_node(node, arms) ? static_cast<int>(view_->nodes.size()) - 1 : -1;
 }
 

@@ -229,6 +229,7 @@ bool is_refused_input(Oid type, Walk *walk) {
         for (int i = 0; i < desc->natts && !refused; i++)
             refused = !TupleDescAttr(desc, i)->attisdropped && is_refused_input(TupleDescAttr(desc, i)->atttypid, walk);
         ReleaseTupleDesc(desc);
+        add_fact(walk->view, RelationRelationId, get_typ_typrelid(type), "row");
         return refused;
     }
     if (type_is_enum(type)) {

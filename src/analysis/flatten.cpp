@@ -47,6 +47,7 @@ bool Analyser::query(Query *q, List *ctes, Arms *out) {
 
     Arm start;
     start.bindings.resize(list_length(q->rtable));
+    start.rtable = q->rtable;
     out->clear();
     out->push_back(start);
     ListCell *lc;

@@ -22,6 +22,7 @@ inline constexpr int kInputBase = 30000;
 struct Binding {
     int input = -1;
     List *columns = NIL;
+    bool absent = false; // on the nullable side of an outer join, without a match
 };
 
 /// The variables of a watched relation have this varno.
@@ -44,6 +45,7 @@ struct Arm {
     List *quals = NIL;
     List *outputs = NIL;
     pg::Vector<Binding> bindings; // by range table index - 1, of the query being read
+    List *rtable = NIL;           // its range table
 };
 
 using Arms = pg::Vector<Arm>;
@@ -131,6 +133,8 @@ class Analyser {
     int add_key_node(const Arm &outer, const Arms &combined, const Correlation &correlation);
     /// References to the range table of the query being read become inputs of the arm.
     Node *to_inputs(Node *expression, const Arm &arm);
+    /// The row that a Var of a whole row stands for in this arm.
+    Node *whole_row(const Arm &arm, const Var *var);
     /// The same, and its subqueries become inputs of their own.
     Node *resolve(Node *expression, Arm &arm);
     Node *lift_links(Node *expression, Arm &arm);
@@ -164,7 +168,6 @@ class Analyser {
     bool distinct(List *targets, List *clauses, Arms *arms);
     bool add_node(GroupNode *node, const Arms &arms);
     bool is_determined(Node *column, const Arm &arm);
-    bool functional_key(Node *column, KeyColumn *key);
 
     bool windows(Query *q, List *targets, int kept, Arms *arms);
     bool check_windows(const Query *q, const List *calls);
@@ -180,8 +183,14 @@ class Analyser {
     Oid owner_;
 };
 
+/// The value of a system column that follows from the query (tableoid of a table without children), or nullptr.
+Node *system_column(const Arm &arm, const Var *var);
+
 /// Shifts the input numbers of every resolved Var by `by`.
 Node *shift_inputs(Node *expression, int by);
+
+/// A key that is no grouping expression of the query itself: by the default equality of its type.
+KeyColumn functional_key(Node *column);
 
 /// The one arm of a block over a node.
 Arm arm_over_node(int number);

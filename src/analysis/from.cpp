@@ -10,6 +10,7 @@
 
 extern "C" {
 #include "access/transam.h"
+#include "catalog/heap.h"
 #include "catalog/pg_inherits.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/rls.h"
@@ -41,20 +42,27 @@ Node *lower_outer(Node *expression) {
 } // namespace
 
 Node *Analyser::to_inputs(Node *expression, const Arm &arm) {
-    const char *trouble = nullptr;
+    const char *trouble = nullptr, *system_name = nullptr;
     Node *result = replace_vars(expression, [&](const Var *var, int depth) {
         auto *copy = static_cast<Var *>(copyObjectImpl(var));
+        Node *value = nullptr;
         if (static_cast<int>(var->varlevelsup) != depth || var->varno >= kWatched)
             return reinterpret_cast<Node *>(copy);
         const Binding &binding = arm.bindings[var->varno - 1];
-        if (binding.input < 0 && binding.columns == NIL)
+        if (binding.input < 0 && binding.columns == NIL) {
             trouble = "a reference that is not resolved";
-        else if (var->varattno == 0)
-            trouble = "a whole-row reference";
-        else if (var->varattno < 0)
-            trouble = "a system column";
-        if (trouble != nullptr)
             return reinterpret_cast<Node *>(copy);
+        }
+        if (var->varattno <= 0) {
+            if (var->varattno < 0 && (value = system_column(arm, var)) == nullptr) {
+                system_name = NameStr(SystemAttributeDefinition(var->varattno)->attname);
+                return reinterpret_cast<Node *>(copy);
+            }
+            if (var->varattno == 0)
+                value = whole_row(arm, var);
+            IncrementVarSublevelsUp(value, depth, 0);
+            return value;
+        }
         if (binding.columns != NIL) {
             auto *column = static_cast<Node *>(copyObjectImpl(list_nth(binding.columns, var->varattno - 1)));
             IncrementVarSublevelsUp(column, depth, 0);
@@ -65,6 +73,9 @@ Node *Analyser::to_inputs(Node *expression, const Arm &arm) {
     });
     if (trouble != nullptr)
         not_yet(trouble);
+    if (system_name != nullptr)
+        refuse("system-column", psprintf("system column %s", system_name),
+               "It tells how a row is stored, which changes without any change of data.", "Leave the column out.");
     return result;
 }
 

@@ -148,12 +148,8 @@ bool Analyser::add_scalar_to(const Arm &arm, int index, Node *target, List *call
             column += column >= 0 ? nkeys : 0;
         call.filter += call.filter >= 0 ? nkeys : 0;
     }
-    for (int k = 0; k < nkeys; k++) {
-        KeyColumn key;
-        if (!functional_key(static_cast<Node *>(list_nth(correlation.inner_sides, k)), &key))
-            return false;
-        node->keys.push_back(key);
-    }
+    for (int k = 0; k < nkeys; k++)
+        node->keys.push_back(functional_key(static_cast<Node *>(list_nth(correlation.inner_sides, k))));
     if (!add_node(node, inner))
         return false;
     for (const Role role : {Role::inner, Role::anti}) {

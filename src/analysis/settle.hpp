@@ -10,7 +10,7 @@
 namespace upkeep::analysis {
 
 enum class Choices : std::uint8_t {
-    rows, // which rows, and their order; not how sums of floats round, and which of equal values is shown
+    rows, // which rows, and their order; not how sums and variances of floats round, and which of equal values is shown
     all,  // these, too, as far as SQL can say it
 };
 

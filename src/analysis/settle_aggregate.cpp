@@ -59,14 +59,13 @@ List *visible_arguments(const Aggref *call) {
 // How sums of floats round, and which of equal values is shown.
 bool is_value_choice(Oid aggregate) {
     const char *name = aggregate < FirstNormalObjectId ? get_func_name(aggregate) : nullptr;
-    return name != nullptr &&
-           (is_among(kExact, name) || is_among(kRepresentative, name) || is_among(kStatistics, name));
+    return name != nullptr && (is_among(kExact, name) || is_among(kRepresentative, name));
 }
 
 // The transition of floats is commutative, so values that are equal need no order among themselves.
 bool is_float_sum(Oid aggregate, List *arguments) {
-    return has_floats(arguments) && is_value_choice(aggregate) &&
-           !is_among(kRepresentative, std::string_view(get_func_name(aggregate)));
+    const char *name = aggregate < FirstNormalObjectId ? get_func_name(aggregate) : nullptr;
+    return name != nullptr && has_floats(arguments) && (is_among(kExact, name) || is_among(kStatistics, name));
 }
 
 void order_by_value(Aggref *call, TargetEntry *argument) {

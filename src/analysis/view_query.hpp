@@ -51,7 +51,7 @@ struct Flow {
 };
 
 struct KeyColumn {
-    Oid equality; // btree equality operator
+    Oid equality; // btree equality operator; InvalidOid: none, it follows from the other keys and is compared by image
     Oid collation;
 };
 
@@ -63,6 +63,7 @@ struct AggCall {
     bool plain;           // no DISTINCT, no ORDER BY, not an ordered-set aggregate, at most one argument
     bool not_null;        // the argument is known to be never NULL
     int constant_scale;   // display scale of a bare numeric(p,s) column, else -1
+    List *direct = NIL;   // direct arguments of an ordered-set aggregate: over the keys, Vars of relation 1
 };
 
 /// What a node makes of its input flow.

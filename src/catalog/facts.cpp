@@ -302,6 +302,28 @@ bool is_subscribed(Oid relid) {
     return found;
 }
 
+/// The columns of a table or type, where whole rows of it are read.
+static const char *row_type(Oid relid) {
+    StringInfoData description;
+    initStringInfo(&description);
+    const Relation relation = try_relation_open(relid, AccessShareLock);
+    if (relation == nullptr) {
+        return kGone;
+    }
+    const TupleDesc desc = RelationGetDescr(relation);
+    for (int i = 0; i < desc->natts; i++) {
+        const Form_pg_attribute a = TupleDescAttr(desc, i);
+        if (a->attisdropped) {
+            appendStringInfoString(&description, "|-");
+        } else {
+            appendStringInfo(&description, "|%d:%s %u %d", int(strlen(NameStr(a->attname))), NameStr(a->attname),
+                             a->atttypid, a->atttypmod);
+        }
+    }
+    relation_close(relation, AccessShareLock);
+    return digest(description);
+}
+
 static const char *owner(Oid relid) {
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
     if (!HeapTupleIsValid(tuple)) {
@@ -334,6 +356,9 @@ const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 sub
     }
     if (name == "members") {
         return members(objid);
+    }
+    if (name == "row") {
+        return row_type(objid);
     }
     if (name == "owner") {
         return owner(objid);

@@ -48,7 +48,7 @@ void set_state_tables(Oid view, const StateTable *tables, int n);
 struct Fact {
     Oid classid, objid;
     int32 subid;
-    const char *kind; // "not-null", "key", "foreign-key", "function", "enum", "view", "table", "members", "owner"
+    const char *kind; // "not-null", "key", "foreign-key", "function", "enum", "view", "table", "row", "members", "owner"
     const char *fingerprint; // text that changes when the fact changes
 };
 void set_facts(Oid view, const Fact *facts, int n);

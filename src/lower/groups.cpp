@@ -2,6 +2,10 @@
 #include "lower/query.hpp"
 #include "lower/sql.hpp"
 
+extern "C" {
+#include "catalog/pg_aggregate.h"
+}
+
 namespace upkeep::lower {
 
 using analysis::Block;
@@ -56,6 +60,8 @@ void join_listed_keys(Query *q, const GroupNode &node, const Block &block) {
     ref->rtindex = list_length(q->rtable);
     q->jointree->fromlist = lcons(ref, q->jointree->fromlist);
     for (int k = 0; k < node.nkeys(); k++) {
+        if (!OidIsValid(node.keys[k].equality))
+            continue;
         auto *key = static_cast<Node *>(list_nth(block.outputs, k));
         Var *var = makeVar(ref->rtindex, static_cast<AttrNumber>(k + 1), exprType(key), exprTypmod(key),
                            exprCollation(key), 0);
@@ -79,7 +85,7 @@ template <typename Narrow> void append_flow(StringInfo sql, const GroupNode &nod
         ListCell *lc;
         foreach (lc, block->outputs)
             add_target(q, static_cast<Expr *>(copyObjectImpl(lfirst(lc))));
-        appendStringInfo(sql, "%s%s", separator, pg_get_querydef(q, false));
+        appendStringInfo(sql, "%s%s", separator, deparse(q));
         separator = " UNION ALL ";
     }
     appendStringInfoString(sql, ") ");
@@ -111,8 +117,26 @@ Query *over_flow(const GroupNode &node) {
     return q;
 }
 
-/// The aggregate call over the flow's columns in place of its arguments.
-Expr *call_over_flow(const GroupNode &node, const analysis::AggCall &call) {
+/// The columns of relation 1 as parameters, NULL where the key is.
+struct Keys {
+    std::uint64_t null_keys;
+};
+
+Node *keys_to_parameters(Node *node, void *context) {
+    if (node == nullptr)
+        return nullptr;
+    if (IsA(node, Var)) {
+        const int k = castNode(Var, node)->varattno - 1;
+        if ((static_cast<Keys *>(context)->null_keys >> k) & 1)
+            return reinterpret_cast<Node *>(makeNullConst(exprType(node), exprTypmod(node), exprCollation(node)));
+        return parameter(node, k + 1);
+    }
+    return pg::mutate_tree(node, keys_to_parameters, context);
+}
+
+/// The aggregate call over the flow's columns in place of its arguments. In one group (`keys` given) its direct
+/// arguments read the parameters, else the keys that the query groups by.
+Expr *call_over_flow(const GroupNode &node, const analysis::AggCall &call, Keys *keys) {
     auto *aggref = static_cast<Aggref *>(copyObjectImpl(call.aggref));
     const auto column_of = [&](const Expr *argument) {
         ListCell *other;
@@ -135,18 +159,45 @@ Expr *call_over_flow(const GroupNode &node, const analysis::AggCall &call) {
     }
     if (call.filter >= 0)
         aggref->aggfilter = flow_column(node, call.filter);
+    auto *direct = reinterpret_cast<Node *>(call.direct);
+    aggref->aggdirectargs = reinterpret_cast<List *>(keys != nullptr ? keys_to_parameters(direct, keys)
+                                                                     : static_cast<Node *>(copyObjectImpl(direct)));
     return reinterpret_cast<Expr *>(aggref);
 }
 
-void add_calls(Query *q, const GroupNode &node, std::span<const int> wanted) {
+void add_calls(Query *q, const GroupNode &node, std::span<const int> wanted, Keys *keys) {
     for (int a : wanted)
-        add_target(q, call_over_flow(node, node.aggs[static_cast<size_t>(a)]));
+        add_target(q, call_over_flow(node, node.aggs[static_cast<size_t>(a)], keys));
     q->hasAggs = !wanted.empty();
+}
+
+/// (array_agg(column))[1]: what follows from the keys is the same in all rows of a group.
+Expr *any_value(const GroupNode &node, int column) {
+    const analysis::ColumnType &t = node.input.columns[static_cast<size_t>(column)];
+    Aggref *call = makeNode(Aggref);
+    call->aggfnoid = F_ARRAY_AGG_ANYNONARRAY;
+    call->aggtype = get_array_type(t.type);
+    call->aggcollid = call->inputcollid = t.collation;
+    call->aggargtypes = list_make1_oid(t.type);
+    call->args = list_make1(makeTargetEntry(flow_column(node, column), 1, nullptr, false));
+    call->aggkind = AGGKIND_NORMAL;
+    call->aggsplit = AGGSPLIT_SIMPLE;
+    call->aggno = call->aggtransno = call->location = -1;
+    SubscriptingRef *first = makeNode(SubscriptingRef);
+    first->refcontainertype = call->aggtype;
+    first->refelemtype = first->refrestype = t.type;
+    first->reftypmod = t.typmod;
+    first->refcollid = t.collation;
+    first->refupperindexpr = list_make1(makeConst(INT4OID, -1, InvalidOid, 4, Int32GetDatum(1), false, true));
+    first->refexpr = reinterpret_cast<Expr *>(call);
+    return reinterpret_cast<Expr *>(first);
 }
 
 void append_one_group(StringInfo sql, const GroupNode &node, std::uint64_t null_keys) {
     append_flow(sql, node, [&](Query *q, const Block &block) {
         for (int k = 0; k < node.nkeys(); k++) {
+            if (!OidIsValid(node.keys[k].equality))
+                continue;
             auto *key = static_cast<Node *>(list_nth(block.outputs, k));
             Node *test = (null_keys >> k) & 1 ? key_is_null(key) : key_equals(key, node.keys[k], parameter(key, k + 1));
             q->jointree->quals = make_and_qual(q->jointree->quals, test);
@@ -158,7 +209,7 @@ void append_one_group(StringInfo sql, const GroupNode &node, std::uint64_t null_
 const char *function_text(const GroupNode &node, const char *flow = kFlowName) {
     auto *function = static_cast<Query *>(copyObjectImpl(node.function));
     function->rtable = list_make1(flow_entry(node, flow));
-    return pg_get_querydef(function, false);
+    return deparse(function);
 }
 
 } // namespace
@@ -191,8 +242,9 @@ const char *group_sql(const GroupNode &node, std::uint64_t null_keys, std::span<
     initStringInfo(&sql);
     append_one_group(&sql, node, null_keys);
     Query *q = over_flow(node);
-    add_calls(q, node, wanted);
-    appendStringInfoString(&sql, pg_get_querydef(q, false));
+    Keys keys{null_keys};
+    add_calls(q, node, wanted, &keys);
+    appendStringInfoString(&sql, deparse(q));
     return sql.data;
 }
 
@@ -203,7 +255,7 @@ const char *representative_sql(const GroupNode &node, std::uint64_t null_keys) {
     Query *q = over_flow(node);
     for (int k = 0; k < node.nkeys(); k++)
         add_target(q, flow_column(node, k));
-    appendStringInfo(&sql, "%s LIMIT 1", pg_get_querydef(q, false));
+    appendStringInfo(&sql, "%s LIMIT 1", deparse(q));
     return sql.data;
 }
 
@@ -216,6 +268,10 @@ const char *groups_sql(const GroupNode &node, Groups groups, std::span<const int
     });
     Query *q = over_flow(node);
     for (int k = 0; k < node.nkeys(); k++) {
+        if (!OidIsValid(node.keys[k].equality)) {
+            add_target(q, any_value(node, k));
+            continue;
+        }
         add_target(q, flow_column(node, k));
         SortGroupClause *clause = makeNode(SortGroupClause);
         clause->tleSortGroupRef = static_cast<Index>(k + 1);
@@ -223,8 +279,9 @@ const char *groups_sql(const GroupNode &node, Groups groups, std::span<const int
         llast_node(TargetEntry, q->targetList)->ressortgroupref = clause->tleSortGroupRef;
         q->groupClause = lappend(q->groupClause, clause);
     }
-    add_calls(q, node, wanted);
-    appendStringInfoString(&sql, pg_get_querydef(q, false));
+    add_calls(q, node, wanted, nullptr);
+    q->hasAggs = true;
+    appendStringInfoString(&sql, deparse(q));
     return sql.data;
 }
 

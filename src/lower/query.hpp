@@ -35,6 +35,8 @@ Query *scope_query(const analysis::Block &block, const delta::ScopeTerm &term);
 
 /// SELECT of the block's outputs over the new state.
 Query *contents_query(const analysis::Block &block);
+/// The query as text.
+const char *deparse(const Query *q);
 
 /// Adds an output column, named c1, c2, …
 void add_target(Query *q, Expr *e);

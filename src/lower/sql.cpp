@@ -86,7 +86,7 @@ const char *term_sql(const Block &block, algebra::InputSet changed, algebra::Inp
             add_target(q,
                        reinterpret_cast<Expr *>(makeVar(i + 1, weight_column(block, i), INT8OID, -1, InvalidOid, 0)));
     add_wide(q, wide);
-    return psprintf("%s%s", old_states(block, old), pg_get_querydef(q, false));
+    return psprintf("%s%s", old_states(block, old), deparse(q));
 }
 
 const char *scope_sql(const Block &block, const delta::ScopeTerm &term, const pg::Vector<WideColumn> &wide) {
@@ -96,7 +96,7 @@ const char *scope_sql(const Block &block, const delta::ScopeTerm &term, const pg
             add_target(q,
                        reinterpret_cast<Expr *>(makeVar(i + 1, weight_column(block, i), INT8OID, -1, InvalidOid, 0)));
     add_wide(q, wide);
-    return pg_get_querydef(q, false);
+    return deparse(q);
 }
 
 const char *probe_sql(const Block &block, int input, algebra::InputSet kept) {
@@ -115,7 +115,7 @@ const char *probe_sql(const Block &block, int input, algebra::InputSet kept) {
         q->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(quals));
     add_target(
         q, reinterpret_cast<Expr *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
-    return pg_get_querydef(q, false);
+    return deparse(q);
 }
 
 } // namespace upkeep::lower

@@ -101,7 +101,7 @@ NodeProgram make_node(int number, const GroupNode &node) {
     auto *keys = pg::create_array<pg::ColumnOps>(node.keys.size());
     for (int k = 0; k < node.nkeys(); k++) {
         keys[k] = pg::prepare_column_ops(node.columns[k].type, node.keys[k].collation, node.keys[k].equality);
-        p.ambiguous_keys |= !keys[k].image_equality;
+        p.ambiguous_keys |= !keys[k].image_equality && keys[k].equal != nullptr;
     }
     p.key_ops = {keys, node.keys.size()};
     p.naggs = static_cast<int>(node.aggs.size());
@@ -249,41 +249,11 @@ const char *state_table_columns(NodeProgram *p) {
 
 namespace {
 
-/// Two-argument statistics over floats.
-bool is_bivariate_float(Oid aggregate) {
-    switch (aggregate) {
-    case F_CORR:
-    case F_COVAR_POP:
-    case F_COVAR_SAMP:
-    case F_REGR_AVGX:
-    case F_REGR_AVGY:
-    case F_REGR_INTERCEPT:
-    case F_REGR_R2:
-    case F_REGR_SLOPE:
-    case F_REGR_SXX:
-    case F_REGR_SXY:
-    case F_REGR_SYY:
-        return true;
-    default:
-        return false;
-    }
-}
-
 const pg::Refusal *check_node(const NodeProgram &p) {
     if (p.naggs > kMaxParts || p.node->nkeys() > kMaxParts)
         return analysis::make_refusal("too-many-columns", "more than 60 aggregates or grouping columns in one SELECT",
                                       "The state of such a group is too wide.",
                                       "Split the query into several materialized views.");
-    for (int a = 0; a < p.naggs; a++) {
-        const char *name = get_func_name(p.specs[a].aggfnoid);
-        if (is_bivariate_float(p.specs[a].aggfnoid))
-            return analysis::make_refusal(
-                "unsupported-aggregate", psprintf("aggregate %s", name),
-                psprintf(
-                    "The aggregate %s depends on the order of its input, by rounding, and is not kept exactly yet.",
-                    name),
-                "Use another aggregate, or register the materialized view with mode => 'manual'.");
-    }
     const bool stores_rows = p.node->kind == analysis::NodeKind::partition;
     for (size_t c = 0; stores_rows && c < p.node->columns.size(); c++)
         if (get_typtype(p.node->columns[c].type) == TYPTYPE_PSEUDO)
@@ -292,11 +262,11 @@ const pg::Refusal *check_node(const NodeProgram &p) {
                 psprintf("%s over type %s", p.node->function_name, format_type_be(p.node->columns[c].type)),
                 "Values of this type cannot be stored in a column.", "Use the fields of the row instead.");
     for (int k = 0; k < p.node->nkeys(); k++)
-        if (get_typtype(p.node->columns[k].type) == TYPTYPE_PSEUDO || p.key_ops[k].equal == nullptr)
-            return analysis::make_refusal("unsupported-key",
-                                          psprintf("grouping by type %s", format_type_be(p.node->columns[k].type)),
-                                          "Values of this type cannot be stored in a column, or have no equality.",
-                                          "Group by the fields of the row instead.");
+        if (get_typtype(p.node->columns[k].type) == TYPTYPE_PSEUDO ||
+            (!OidIsValid(p.node->keys[k].equality) && !OidIsValid(get_array_type(p.node->columns[k].type))))
+            return analysis::make_refusal(
+                "unsupported-key", psprintf("grouping by type %s", format_type_be(p.node->columns[k].type)),
+                "Values of this type cannot be stored in a column.", "Group by the fields of the row instead.");
     return nullptr;
 }
 

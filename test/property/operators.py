@@ -285,6 +285,18 @@ class Operators:
         return call
 
 
+def statistic(sources, refs):
+    """A statistic of two numbers, or a rank."""
+    rng = sources.rng
+    numbers = [r.sql for r in refs if r.kind in ("int", "bigint", "smallint", "numeric", "float8")] or ["1"]
+    name = rng.choice(["corr", "covar_pop", "covar_samp", "regr_slope", "regr_r2", "regr_sxy", "rank", "cume_dist"])
+    sources.note(f"aggregate {name}")
+    if name in ("rank", "cume_dist"):
+        return Aggregate(f"{name}({rng.choice(['1', '2', 'NULL'])}) WITHIN GROUP (ORDER BY {rng.choice(numbers)})",
+                         "bigint" if name == "rank" else "float8")
+    return Aggregate(f"{name}({rng.choice(numbers)}, {rng.choice(numbers)})", "float8", inexact=True)
+
+
 def reread(sources, refs):
     """An aggregate that reads its groups again, with a determined result."""
     rng, expressions = sources.rng, sources.expressions

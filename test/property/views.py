@@ -1,7 +1,7 @@
 """Random views over the supported grammar."""
 from expressions import AMBIGUOUS, Aggregates, Expressions
 from model import Item, Select, Union, View, quote
-from operators import CLEAR, reread
+from operators import CLEAR, reread, statistic
 from sources import Sources, spare_refs
 from values import SPARE_KINDS
 
@@ -72,6 +72,11 @@ class Views:
         if self.sources.rich and rng.random() < 0.07:
             sql, kind = self.sources.scalar(refs)
             return Item(sql, kind, self.names[index])
+        if self.sources.rich and rng.random() < 0.04 and plain:
+            self.sources.note("whole row")
+            alias = rng.choice(plain).sql.rsplit(".", 1)[0]
+            return Item(rng.choice([f"({alias}.*)::text", f"({alias} IS NULL)::text", f"to_jsonb({alias})::text"]), "text",
+                        self.names[index])
         if self.sources.rich and rng.random() < 0.05:
             self.sources.note("set in the select list")
             return Item(self.sources.rows_of(plain), "int", self.names[index])
@@ -256,7 +261,10 @@ class Views:
 
     def add_aggregates(self, select, refs, count):
         for index in range(count):
-            if self.sources.rich and self.rng.random() < 0.22:
+            if self.sources.rich and self.rng.random() < 0.06:
+                call = statistic(self.sources, refs)
+                item = Item(call.sql, call.kind, "", inexact=call.inexact, aggregate=True)
+            elif self.sources.rich and self.rng.random() < 0.22:
                 call = reread(self.sources, refs)
                 item = Item(call.sql, call.kind, "", aggregate=True)
             else:
