@@ -26,6 +26,7 @@ using analysis::Block;
 struct Output {
     ReturnSetInfo *result;
     int step = 0;
+    pg::Vector<int> step_of_node; // by number of the node: the step that changes its rows
 };
 
 void put_row(Output &out, std::initializer_list<const char *> texts) {
@@ -69,26 +70,57 @@ const char *index_command(Oid relid, AttrNumber column) {
                     quote_identifier(get_attname(relid, column, false)));
 }
 
-/// The first index that a change of `changed` would look for in the other tables of the block, and does not find.
-const char *wanted_by_join(const Block &block, int changed) {
-    for (size_t q = 0; q < block.qual_shapes.size(); q++) {
-        const algebra::Qual &qual = block.qual_shapes[q];
-        if (qual.left < 0)
-            continue;
-        auto *op = castNode(OpExpr, list_nth(block.quals, static_cast<int>(q)));
-        for (int side = 0; side < 2; side++) {
-            auto *arg = static_cast<Node *>(list_nth(op->args, side));
-            while (IsA(arg, RelabelType))
-                arg = reinterpret_cast<Node *>(castNode(RelabelType, arg)->arg);
-            const Var *var = castNode(Var, arg);
-            const int input = var->varno - 1;
-            if (input == changed || block.inputs[input].kind != algebra::InputKind::table)
-                continue;
-            if (!has_index_on(block.rtes[input]->relid, var->varattno))
-                return index_command(block.rtes[input]->relid, var->varattno);
-        }
+/// The column of `input` in a plain equality that ties it to another input; nullptr: it does not.
+const Var *tied_column(const Block &block, size_t qual, int input) {
+    const algebra::Qual &shape = block.qual_shapes[qual];
+    if (shape.left < 0 || (shape.left != input && shape.right != input))
+        return nullptr;
+    auto *op = castNode(OpExpr, list_nth(block.quals, static_cast<int>(qual)));
+    for (int side = 0; side < 2; side++) {
+        auto *arg = static_cast<Node *>(list_nth(op->args, side));
+        while (IsA(arg, RelabelType))
+            arg = reinterpret_cast<Node *>(castNode(RelabelType, arg)->arg);
+        if (IsA(arg, Var) && castNode(Var, arg)->varno - 1 == input)
+            return castNode(Var, arg);
     }
     return nullptr;
+}
+
+/// How rows of one table are found from changed rows of another input: nullptr if by an index, else the index that
+/// would do, or that none does. Rows that a subquery reads are found by what ties them to its outer rows.
+const char *wanted_of_table(const Block &block, int input, int changed) {
+    const Oid relid = block.rtes[static_cast<size_t>(input)]->relid;
+    const Var *first = nullptr;
+    bool tied = false;
+    for (size_t q = 0; q < block.qual_shapes.size(); q++) {
+        const int watched = block.qual_shapes[q].watched;
+        if (watched >= 0 && watched != changed && watched != input)
+            continue;
+        const Var *column = tied_column(block, q, input);
+        if (column != nullptr && has_index_on(relid, column->varattno))
+            return nullptr;
+        first = first != nullptr ? first : column;
+        tied |= algebra::has(block.qual_shapes[q].inputs, input) && algebra::size(block.qual_shapes[q].inputs) > 1;
+    }
+    if (first != nullptr)
+        return index_command(relid, first->varattno);
+    return psprintf(tied ? "every row of %s is read, unless an index serves its condition"
+                         : "every row of %s is read: nothing ties it to the others",
+                    pg::qualified_name(relid));
+}
+
+/// What a change of `changed` would look for in the other tables of the block, and does not find.
+const char *wanted_by_join(const Block &block, int changed) {
+    StringInfoData wanted;
+    initStringInfo(&wanted);
+    for (int i = 0; i < static_cast<int>(block.inputs.size()); i++) {
+        if (i == changed || block.inputs[static_cast<size_t>(i)].kind != algebra::InputKind::table)
+            continue;
+        const char *one = wanted_of_table(block, i, changed);
+        if (one != nullptr && strstr(wanted.data, one) == nullptr)
+            appendStringInfo(&wanted, "%s%s", wanted.len > 0 ? "; " : "", one);
+    }
+    return wanted.len > 0 ? wanted.data : nullptr;
 }
 
 /// Reading a group again wants an index on a key column of some table.
@@ -110,18 +142,58 @@ const char *wanted_by_group(const analysis::GroupNode &node) {
     return nullptr;
 }
 
+/// What makes a step run: rows of a table that changed, or of a node below.
+const char *trigger_of(const Output &out, const Block &block, size_t input) {
+    const algebra::Input &in = block.inputs[input];
+    if (in.kind == algebra::InputKind::table)
+        return pg::qualified_name(block.rtes[input]->relid);
+    return psprintf("rows of step %d", out.step_of_node[static_cast<size_t>(in.source)]);
+}
+
+const char *operator_of(const Block &block, const algebra::Input &changed) {
+    if (changed.role == algebra::Role::watched)
+        return "subquery";
+    if (algebra::anti_inputs(block.shape()) != 0)
+        return "anti join";
+    return block.inputs.size() > 1 ? "join" : "scan";
+}
+
+/// A subquery is evaluated again for the rows that its change is tied to, or for all.
+const char *strategy_of(const Block &block, int changed) {
+    if (block.inputs[static_cast<size_t>(changed)].role != algebra::Role::watched)
+        return "incremental";
+    return std::any_of(
+               block.qual_shapes.begin(), block.qual_shapes.end(),
+               [&](const algebra::Qual &qual) { return qual.watched == changed && algebra::size(qual.inputs) > 1; })
+               ? "scoped"
+               : "whole view";
+}
+
+/// The statement that a change of one input runs; the first one where the old and new states are read one after the
+/// other.
+const char *term_of(const maintain::BlockProgram &b, int changed) {
+    const algebra::InputSet watched = algebra::watched_inputs(b.block->shape());
+    if (watched == 0)
+        return lower::term_sql(*b.block, algebra::only(changed), algebra::only(changed), b.wide);
+    const char *sql = nullptr;
+    delta::scope_terms(algebra::only(changed), watched, [&](const delta::ScopeTerm &term) {
+        sql = sql != nullptr ? sql : lower::scope_sql(*b.block, term, b.wide);
+    });
+    return sql;
+}
+
 void explain_blocks(Output &out, const pg::Vector<maintain::BlockProgram> &blocks) {
     for (const maintain::BlockProgram &b : blocks)
         for (size_t i = 0; i < b.block->inputs.size(); i++) {
-            if (b.block->inputs[i].kind != algebra::InputKind::table)
+            const algebra::Input &input = b.block->inputs[i];
+            if (input.kind != algebra::InputKind::table && input.kind != algebra::InputKind::node)
                 continue;
-            const char *table = pg::qualified_name(b.block->rtes[i]->relid);
+            const char *trigger = trigger_of(out, *b.block, i);
+            const char *op = operator_of(*b.block, input);
             if (b.direct)
-                put_step(out, table, "scan", "incremental", nullptr, nullptr);
+                put_step(out, trigger, "scan", "incremental", nullptr, nullptr);
             else
-                put_step(out, table, b.block->inputs.size() > 1 ? "join" : "scan", "incremental",
-                         lower::term_sql(*b.block, algebra::only(static_cast<int>(i)),
-                                         algebra::only(static_cast<int>(i)), b.wide),
+                put_step(out, trigger, op, strategy_of(*b.block, static_cast<int>(i)), term_of(b, static_cast<int>(i)),
                          wanted_by_join(*b.block, static_cast<int>(i)));
         }
 }
@@ -181,9 +253,12 @@ void explain_partition(Output &out, const maintain::NodeProgram &node, const cha
 }
 
 void explain_node(Output &out, const maintain::NodeProgram &node) {
+    int &step = out.step_of_node[static_cast<size_t>(node.number)];
+    step = out.step + 1;
     explain_blocks(out, node.blocks);
     if (node.derived)
         return;
+    step = out.step + 1;
     const char *trigger = psprintf("change of the input of step %d", out.step + 1);
     if (node.node->kind == analysis::NodeKind::partition) {
         explain_partition(out, node, trigger);
@@ -262,9 +337,11 @@ UPKEEP_FUNCTION(upkeep_explain) {
         put_refusal(out, *refusal);
         return Datum{0};
     }
+    out.step_of_node.resize(design->program->nodes.size());
     for (const maintain::NodeProgram &node : design->program->nodes)
         explain_node(out, node);
-    explain_blocks(out, design->program->output.blocks);
+    if (!design->program->output_in_node)
+        explain_blocks(out, design->program->output.blocks);
     put_step(out, "change of the rows above", "apply to the view", "incremental", nullptr, nullptr);
     return Datum{0};
 }
