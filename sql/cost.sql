@@ -132,6 +132,15 @@ SELECT costs('SELECT DISTINCT ON (s) s, id FROM f WHERE v > 80 ORDER BY s, id');
 SELECT costs('SELECT id, k FROM f ORDER BY id DESC LIMIT 10');
 SELECT costs('SELECT id, s FROM f ORDER BY p DESC, v FETCH FIRST 5 ROWS WITH TIES');
 SELECT costs('SELECT f.id, q.w FROM f JOIN (SELECT k, w FROM d ORDER BY g DESC LIMIT 3) q USING (k)');
+-- A view of views: what it costs follows what changes in the view below, which is looked up by its identity index.
+CREATE MATERIALIZED VIEW low AS SELECT k, count(*) AS c, sum(v) AS s FROM f GROUP BY k;
+SELECT upkeep.register('low');
+SELECT costs('SELECT low.k, low.c, d.w FROM low JOIN d USING (k) /* of f */');
+SELECT costs('SELECT d.g, max(low.s) AS m, count(*) AS c FROM d LEFT JOIN low USING (k) /* of f */ GROUP BY d.g');
+SELECT costs('SELECT c, count(*) AS n, avg(s) AS a FROM low /* of f */ GROUP BY c HAVING count(*) > 0');
+SELECT costs('SELECT f.id, low.c FROM f JOIN low USING (k) WHERE f.v > 90');
+SELECT costs('SELECT e.k, e.z FROM e WHERE EXISTS (SELECT FROM low WHERE low.k = e.k /* of f */)');
+DROP MATERIALIZED VIEW low;
 -- The oracle sees a plan without its index.
 DROP INDEX f_n_idx;
 SELECT costs('SELECT n, min(v) AS lo, count(*) AS c FROM f GROUP BY n') <> 'few' AS dear;
