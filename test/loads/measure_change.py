@@ -46,7 +46,7 @@ def line_of(server, view, plan, changes, options):
     added = [[with_view - without for with_view, without in zip(*pair)] for pair in zip(after, before)]
     made, undone = (max(statistics.median(times), 0) for times in added)
     return (f"| {view} | {strategy} | {tables} | {plan[2] or ''} | {made:.2f} | {max(added[0]):.2f} | {undone:.2f} "
-            f"| {refresh:,.1f} | {refresh / max(max(added[0]), 0.01):,.0f} |")
+            f"| {refresh:,.1f} | {refresh / max(made, 0.01):,.0f} |")
 
 
 def measure(server, name, load, options):
@@ -59,7 +59,7 @@ def measure(server, name, load, options):
     with open(options.measure, "a", encoding="utf-8") as file:
         file.write(f"\n### {name}, scale {load.scale:g}\n\n"
                    "| query | strategy | tables | whole view steps | median, ms | worst, ms | taken back, ms | REFRESH, ms "
-                   "| REFRESH / worst |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n")
+                   "| REFRESH / median |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n")
         for statement in definitions(load):
             view = created_name(statement)
             if view and options.views and view not in options.views:

@@ -32,6 +32,7 @@ def day(number):
 
 class Load:
     small, small_changes = 0.002, 40
+    may_rebuild = ("partition_comes_or_goes",)
     SALE = "(id, sold_on, store, customer, item, promotion, quantity, price)"
 
     def __init__(self, scale, seed):
@@ -206,6 +207,15 @@ class Load:
         return [f"UPDATE store_sales_2023b SET price = price + 1 WHERE id IN ({self.some('store_sales_2023b')})",
                 f"DELETE FROM store_sales_2023 WHERE id IN ({self.some('store_sales_2023', count=1)})",
                 insert("store_sales_2022", [(self.next("store_sales"), "2022-05-05", 1, 1, 1, None, 2, "3.00")], self.SALE)]
+
+    def change_partition_comes_or_goes(self):
+        """Attached with rows in it; the next time detached, or dropped with the rows."""
+        if self.server.run("SELECT to_regclass('store_sales_2031') IS NOT NULL")[0][0]:
+            return self.random.choice((["DROP TABLE store_sales_2031"],
+                                       ["ALTER TABLE store_sales DETACH PARTITION store_sales_2031", "DROP TABLE store_sales_2031"]))
+        rows = [(*self.store_sale()[:1], "2031-03-03", *self.store_sale()[2:]) for _ in range(3)]
+        return ["CREATE TABLE store_sales_2031 (LIKE store_sales INCLUDING ALL)", insert("store_sales_2031", rows, self.SALE),
+                "ALTER TABLE store_sales ATTACH PARTITION store_sales_2031 FOR VALUES FROM ('2031-01-01') TO ('2032-01-01')"]
 
     def change_web_sale_updated(self):
         return [f"UPDATE web_sales SET customer = {self.any_customer()}, sold_at = sold_at + interval '40 days' "

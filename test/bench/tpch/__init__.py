@@ -28,6 +28,7 @@ def insert(table, rows):
 
 class Load:
     small, small_changes = 0.002, 70
+    may_rebuild = ()
 
     def __init__(self, scale, seed):
         self.scale = scale
