@@ -78,6 +78,9 @@ SELECT c.id, x.id AS order_id FROM customer c, LATERAL (SELECT o.id FROM orders 
 
 --- `LATERAL` subquery with aggregates
 SELECT c.id, x.n FROM customer c, LATERAL (SELECT count(*) AS n FROM orders o WHERE o.customer_id = c.id) x;
+SELECT c.id, x.day FROM customer c, LATERAL (SELECT DISTINCT o.day FROM orders o WHERE o.customer_id = c.id) x;
+SELECT c.id, x.id AS order_id
+FROM customer c LEFT JOIN LATERAL (SELECT o.id FROM orders o WHERE o.customer_id = c.id ORDER BY o.total LIMIT 2) x ON true;
 
 --- `TABLESAMPLE`
 SELECT id FROM orders TABLESAMPLE bernoulli (10);
@@ -154,10 +157,19 @@ SELECT id FROM orders o WHERE total > (SELECT avg(total) FROM orders p WHERE p.c
 --- other scalar subqueries
 SELECT id, (SELECT name FROM customer c WHERE c.id = o.customer_id) AS name FROM orders o;
 SELECT id, ARRAY(SELECT o.id FROM orders o WHERE o.customer_id = c.id) AS ids FROM customer c;
+SELECT sum((SELECT max(total) FROM orders o WHERE o.customer_id = c.id)) AS s FROM customer c;
+SELECT region, count(*) AS n FROM customer GROUP BY region HAVING count(*) > (SELECT count(*) FROM orders);
 
 --- whole-row reference
 SELECT o FROM orders o;
+SELECT count(o) AS n, row_to_json(c)::text AS c FROM orders o JOIN customer c ON c.id = o.customer_id GROUP BY c;
+
+--- `tableoid`
+SELECT tableoid, id FROM orders;
+
+--- other system columns
 SELECT ctid, id FROM orders;
+SELECT xmin, id FROM orders;
 
 --- set-returning functions in the select list
 SELECT id, unnest(tags) AS tag FROM customer;
@@ -169,6 +181,9 @@ SELECT region, grouping(region) AS all_regions, count(*) AS n FROM customer GROU
 --- a condition over both sides
 SELECT c.id, o.id AS order_id FROM customer c LEFT JOIN orders o ON o.at > c.at;
 SELECT id FROM customer c WHERE EXISTS (SELECT FROM orders o WHERE o.customer_id IS NOT DISTINCT FROM c.id);
+
+--- the same in `FULL JOIN`
+SELECT c.id, o.id AS order_id FROM customer c FULL JOIN orders o ON o.customer_id = c.id AND o.at > c.at;
 
 --- an equality with columns of both sides
 SELECT c.id, o.id AS order_id FROM customer c LEFT JOIN orders o ON o.customer_id = c.id + o.id;
@@ -184,7 +199,7 @@ SELECT id FROM customer c WHERE EXISTS (SELECT FROM unnest(c.tags) AS tag WHERE 
 SELECT c.id FROM customer c LEFT JOIN (SELECT customer_id FROM orders UNION ALL SELECT 7) x ON x.customer_id = c.id;
 
 --- `LIMIT` in the subquery
-SELECT id FROM customer c WHERE id IN (SELECT customer_id FROM orders o WHERE o.total > c.id ORDER BY total LIMIT 3);
+SELECT id FROM customer c WHERE id IN (SELECT customer_id FROM orders o WHERE o.at > c.at ORDER BY total LIMIT 3);
 
 --- `EXISTS` over a subquery without `FROM`
 SELECT id FROM customer c WHERE EXISTS (SELECT 1 WHERE c.region = 'north');
@@ -234,7 +249,7 @@ SELECT customer_id, array_agg(id ORDER BY id) AS ids, string_agg(day::text, ', '
 SELECT product, jsonb_agg(price) AS prices, product(weight) AS p FROM line GROUP BY product;
 SELECT id, range_agg(spans) AS spans FROM odd GROUP BY id;
 
---- ordered-set aggregates
+--- ordered-set and hypothetical-set aggregates
 SELECT product, percentile_cont(0.5) WITHIN GROUP (ORDER BY price) AS median, mode() WITHIN GROUP (ORDER BY quantity) AS m
 FROM line GROUP BY product;
 
