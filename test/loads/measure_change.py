@@ -45,8 +45,9 @@ def line_of(server, view, plan, changes, options):
         print(f"{view} is wrong: {wrong} rows", flush=True)
     added = [[with_view - without for with_view, without in zip(*pair)] for pair in zip(after, before)]
     made, undone = (max(statistics.median(times), 0) for times in added)
+    quotient = f"{refresh / made:,.0f}" if made >= 0.01 else ""
     return (f"| {view} | {strategy} | {tables} | {plan[2] or ''} | {made:.2f} | {max(added[0]):.2f} | {undone:.2f} "
-            f"| {refresh:,.1f} | {refresh / max(made, 0.01):,.0f} |")
+            f"| {refresh:,.1f} | {quotient} |")
 
 
 def measure(server, name, load, options):
