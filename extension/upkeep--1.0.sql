@@ -20,7 +20,7 @@ COMMENT ON SCHEMA upkeep_data IS 'state tables of upkeep; not for reading or wri
 
 CREATE TABLE upkeep.registration (
     view regclass PRIMARY KEY,
-    mode text NOT NULL CHECK (mode IN ('immediate', 'commit', 'manual')),
+    mode text NOT NULL CHECK (mode IN ('immediate', 'commit', 'deferred', 'manual')),
     max_staleness interval,
     every interval,
     name text NOT NULL
@@ -29,7 +29,7 @@ COMMENT ON TABLE upkeep.registration IS 'registered materialized views and their
 
 CREATE TABLE upkeep.registration_by_name (
     name text PRIMARY KEY,
-    mode text NOT NULL CHECK (mode IN ('immediate', 'commit', 'manual')),
+    mode text NOT NULL CHECK (mode IN ('immediate', 'commit', 'deferred', 'manual')),
     max_staleness interval,
     every interval
 );
@@ -86,6 +86,24 @@ CREATE TABLE upkeep.setting (
 );
 COMMENT ON TABLE upkeep.setting IS 'settings that a view''s contents depend on, as they were at registration';
 
+CREATE TABLE upkeep.log (
+    relation oid PRIMARY KEY,
+    current int4 NOT NULL,
+    segment1 oid NOT NULL,
+    segment2 oid NOT NULL,
+    segment3 oid NOT NULL,
+    columns int2[] NOT NULL
+);
+COMMENT ON TABLE upkeep.log IS 'change logs of base tables with deferred views: tables in schema upkeep_data';
+
+CREATE TABLE upkeep.frontier (
+    view oid PRIMARY KEY,
+    snapshot pg_snapshot NOT NULL,
+    reached timestamptz NOT NULL
+);
+COMMENT ON TABLE upkeep.frontier IS 'the snapshot up to which each deferred view has consumed the logs';
+
+REVOKE ALL ON upkeep.log, upkeep.frontier FROM PUBLIC;
 REVOKE ALL ON upkeep.registration, upkeep.registration_by_name, upkeep.activity, upkeep.source, upkeep.state_table,
     upkeep.fact, upkeep.setting FROM PUBLIC;
 -- pg_dump reads it, whoever runs it.
@@ -145,7 +163,17 @@ COMMENT ON FUNCTION upkeep.unregister(regclass) IS
 CREATE FUNCTION upkeep.refresh(view regclass DEFAULT NULL)
 RETURNS bigint LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_refresh';
 COMMENT ON FUNCTION upkeep.refresh(regclass) IS
-    'brings one registered view (or every manual one of the caller''s) up to date now; returns the number of rows written';
+    'brings one registered view, or all of the caller''s, up to date now; returns the number of change rows consumed (deferred) or rows written';
+
+CREATE FUNCTION upkeep.wait(view regclass, timeout interval DEFAULT '10 s')
+RETURNS boolean LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_wait';
+COMMENT ON FUNCTION upkeep.wait(regclass, interval) IS
+    'waits until everything that was committed before the call is in a view; false: it is not after that time';
+
+CREATE FUNCTION upkeep.log_state(view oid, OUT pending bigint, OUT log_size bigint)
+RETURNS record LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_log_state';
+COMMENT ON FUNCTION upkeep.log_state(oid) IS
+    'what the change logs hold for a deferred view: rows that it has not consumed; bytes of all its logs';
 
 CREATE FUNCTION upkeep.explain(what text)
 RETURNS SETOF upkeep.explanation LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_explain';
@@ -183,11 +211,13 @@ SELECT r.view,
                           FROM below
                               JOIN upkeep.registration n ON n.view = below.relation AND n.mode = 'manual'
                               JOIN upkeep.activity b ON b.view = n.view), interval '0')
-            ELSE pg_catalog.clock_timestamp() - a.last_rebuild END AS lag,
-       CASE WHEN a.state = 'active' AND r.mode IN ('immediate', 'commit') THEN 0::bigint END AS pending,
-       a.last_rebuild AS last_maintenance,
+            WHEN l.pending = 0 THEN interval '0'
+            ELSE pg_catalog.clock_timestamp() - coalesce(f.reached, a.last_rebuild) END AS lag,
+       CASE WHEN a.state = 'active' AND r.mode IN ('immediate', 'commit') THEN 0::bigint ELSE l.pending END AS pending,
+       greatest(a.last_rebuild, f.reached) AS last_maintenance,
        (SELECT coalesce(sum(pg_catalog.pg_total_relation_size(t.relation)), 0)::bigint
-        FROM upkeep.state_table t WHERE t.view = r.view) AS state_size
+        FROM upkeep.state_table t WHERE t.view = r.view) AS state_size,
+       l.log_size
 FROM (SELECT view, mode FROM upkeep.registration
       UNION ALL
       SELECT c.oid, n.mode
@@ -196,18 +226,21 @@ FROM (SELECT view, mode FROM upkeep.registration
           JOIN pg_catalog.pg_namespace s
               ON s.oid = c.relnamespace AND pg_catalog.format('%I.%I', s.nspname, c.relname) = n.name
       WHERE NOT EXISTS (SELECT FROM upkeep.registration r WHERE r.name = n.name)) r
-    LEFT JOIN upkeep.activity a ON a.view = r.view;
+    LEFT JOIN upkeep.activity a ON a.view = r.view
+    LEFT JOIN upkeep.frontier f ON f.view = r.view
+    CROSS JOIN LATERAL upkeep.log_state(r.view) l;
 COMMENT ON VIEW upkeep.views IS 'registered materialized views and how up to date they are';
 COMMENT ON COLUMN upkeep.views.view IS 'the materialized view';
-COMMENT ON COLUMN upkeep.views.mode IS 'immediate: right after every statement; commit: right when a transaction commits; manual: when refresh() is called';
+COMMENT ON COLUMN upkeep.views.mode IS 'immediate: right after every statement; commit: right when a transaction commits; deferred: soon after, in the background; manual: when refresh() is called';
 COMMENT ON COLUMN upkeep.views.strategy IS 'incremental, scoped or rebuild';
 COMMENT ON COLUMN upkeep.views.state IS 'active, building, stale or failed';
 COMMENT ON COLUMN upkeep.views.why IS 'why the view is not active';
 COMMENT ON COLUMN upkeep.views.lag IS
-    'how long the contents may be behind: zero for an active view of mode immediate or commit that reads no manual one';
+    'how long the contents may be behind: zero for an active view of mode immediate or commit that reads no manual one, and for a deferred one with nothing pending';
 COMMENT ON COLUMN upkeep.views.pending IS 'captured change rows that are not yet in the view; NULL where none are kept';
-COMMENT ON COLUMN upkeep.views.last_maintenance IS 'when the whole view was last computed';
+COMMENT ON COLUMN upkeep.views.last_maintenance IS 'when the view was last computed, or a deferred one brought up to date';
 COMMENT ON COLUMN upkeep.views.state_size IS 'bytes of state kept beside the view''s own rows';
+COMMENT ON COLUMN upkeep.views.log_size IS 'bytes of the change logs of a deferred view''s tables, which all their deferred views share';
 
 CREATE VIEW upkeep.stat_views AS
 SELECT s.view::regclass AS view, s.calls, s.rows_in, s.rows_changed, s.total_time, s.mean_time, s.max_time, s.rebuilds,

@@ -90,7 +90,6 @@ SELECT upkeep.register(0);
 SELECT upkeep.register(NULL);
 SELECT upkeep.register('other', NULL);
 SELECT upkeep.register('other', 'often');
-SELECT upkeep.register('other', 'deferred');
 SELECT upkeep.register('other', max_staleness => '1 s');
 SELECT upkeep.register('other', every => '1 s');
 SELECT upkeep.unregister('other');

@@ -7,6 +7,9 @@ namespace upkeep::settings {
 /// upkeep.log_min_duration: maintenance runs of at least so many milliseconds are logged; -1: none.
 int log_min_duration();
 
+/// upkeep.log_limit, in bytes: a change log that reaches this size is given up, and its views become stale.
+int64 log_limit();
+
 /// Defines the settings; called once, when the library is loaded.
 void define();
 

@@ -255,7 +255,7 @@ struct Changed {
 pg::Vector<Changed> find_changed() {
     pg::Vector<Changed> all;
     for (const catalog::Registration &registration : catalog::all_registrations()) {
-        if (!registration.active || registration.state != catalog::State::active ||
+        if (!registration.active || registration.state == catalog::State::stale ||
             !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(registration.view))) {
             continue;
         }

@@ -101,7 +101,7 @@ void follow_drop(const Node *command) {
         return;
     }
     for (const catalog::Registration &registration : catalog::all_registrations()) {
-        if (!registration.active || registration.state != catalog::State::active) {
+        if (!registration.active || registration.state == catalog::State::stale) {
             continue;
         }
         if (dropped.any_index) {

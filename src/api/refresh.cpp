@@ -9,8 +9,8 @@ namespace upkeep::api {
 
 namespace {
 
-/// Brings one view up to date, and what reads it. An immediate one is right already, unless something has made it
-/// stale.
+/// Brings one view up to date that is not deferred, and what reads it. One that writers maintain is right already,
+/// unless something has made it stale.
 int64 refresh(const catalog::Registration &registration) {
     if (!registration.active || registration.state != catalog::State::active) {
         const int64 rows = maintain::activate(registration.view);
@@ -23,10 +23,15 @@ int64 refresh(const catalog::Registration &registration) {
 /// Every view of the caller's, each after those that it reads: by then they may have brought it up to date.
 int64 refresh_all() {
     int64 rows = 0;
+    pg::Vector<Oid> deferred;
     for (catalog::Registration r : catalog::in_order_of_reading(catalog::all_registrations()))
-        if (pg_class_ownercheck(r.view, GetUserId()) && catalog::find_registration(r.view, &r))
-            rows += refresh(r);
-    return rows;
+        if (pg_class_ownercheck(r.view, GetUserId()) && catalog::find_registration(r.view, &r)) {
+            if (r.mode == catalog::Mode::deferred)
+                deferred.push_back(r.view);
+            else
+                rows += refresh(r);
+        }
+    return rows + maintain::refresh_deferred(deferred);
 }
 
 } // namespace
@@ -42,7 +47,8 @@ UPKEEP_FUNCTION(upkeep_refresh) {
                         errhint("Register it with upkeep.register().")));
     if (!pg_class_ownercheck(view, GetUserId()))
         aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_MATVIEW, get_rel_name(view));
-    PG_RETURN_INT64(refresh(registration));
+    const bool deferred = registration.mode == catalog::Mode::deferred;
+    PG_RETURN_INT64(deferred ? maintain::refresh_deferred({view}) : refresh(registration));
 }
 
 } // namespace upkeep::api

@@ -20,11 +20,9 @@ catalog::Mode parse_mode(const char *mode) {
     if (strcmp(mode, "manual") == 0)
         return catalog::Mode::manual;
     if (strcmp(mode, "deferred") == 0)
-        ereport(ERROR,
-                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("mode \"%s\" is not available in this version", mode),
-                 errhint("Use mode => 'immediate' or 'commit', or mode => 'manual' and upkeep.refresh().")));
+        return catalog::Mode::deferred;
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unrecognized mode \"%s\"", mode),
-                    errhint("Valid modes are \"immediate\", \"commit\" and \"manual\".")));
+                    errhint("Valid modes are \"immediate\", \"commit\", \"deferred\" and \"manual\".")));
     pg_unreachable();
 }
 
@@ -70,10 +68,23 @@ void lock_registration(Oid view) {
     LockRelationOid(view, ShareUpdateExclusiveLock);
 }
 
-const char *interval_text(FunctionCallInfo fcinfo, int arg) {
+/// An option's text, or nullptr for NULL.
+const char *interval_text(FunctionCallInfo fcinfo, int arg, const char *name, catalog::Mode mode) {
     if (PG_ARGISNULL(arg))
         return nullptr;
-    return DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(arg)));
+    if (mode != catalog::Mode::deferred)
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is an option of mode \"deferred\"", name)));
+    const Interval zero{};
+    const Datum value = PG_GETARG_DATUM(arg);
+    if (DatumGetBool(DirectFunctionCall2(interval_lt, value, PointerGetDatum(&zero))))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must not be negative", name)));
+    return DatumGetCString(DirectFunctionCall1(interval_out, value));
+}
+
+/// Nobody else refreshes a deferred view.
+void note_lack_of_worker() {
+    ereport(NOTICE, (errmsg("upkeep.refresh() brings the view up to date: no worker does it in the background")));
 }
 
 } // namespace
@@ -83,10 +94,8 @@ UPKEEP_FUNCTION(upkeep_register) {
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and mode must not be null")));
     const Oid view = PG_GETARG_OID(0);
     const catalog::Mode mode = parse_mode(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-    if (!PG_ARGISNULL(2) || !PG_ARGISNULL(3))
-        ereport(ERROR,
-                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                 errmsg("max_staleness and every are not available in this version"), errhint("Leave them out.")));
+    const char *max_staleness = interval_text(fcinfo, 2, "max_staleness", mode);
+    const char *every = interval_text(fcinfo, 3, "every", mode);
     require_own_view(view);
     lock_registration(view);
     require_own_view(view); // still
@@ -97,12 +106,19 @@ UPKEEP_FUNCTION(upkeep_register) {
         require_maintainable(view);
     else if (known)
         maintain::deactivate(view, true);
+    // In another mode changes that are under way were to reach the view otherwise: they are waited for.
+    if (known && registration.mode != mode)
+        registration.state = catalog::State::stale;
     registration.view = view;
     registration.mode = mode;
     registration.active = known && registration.active && mode != catalog::Mode::manual;
-    catalog::insert_registration(registration, interval_text(fcinfo, 2), interval_text(fcinfo, 3));
-    maintain::activate(view);
-    follow_above(view);
+    catalog::insert_registration(registration, max_staleness, every);
+    const bool deferred = mode == catalog::Mode::deferred;
+    maintain::activate(view, nullptr, deferred ? maintain::Build::later : maintain::Build::now);
+    if (deferred)
+        note_lack_of_worker();
+    else
+        follow_above(view);
     PG_RETURN_VOID();
 }
 

@@ -1,6 +1,7 @@
 // The trigger bodies, and handing out what is pending.
 #include "capture/capture.hpp"
 #include "capture/callbacks.hpp"
+#include "capture/change_log.hpp"
 #include "capture/nesting.hpp"
 #include "capture/pending.hpp"
 #include "catalog/registration.hpp"
@@ -22,6 +23,7 @@ struct Direct {
 // What maintenance has taken and not yet released.
 struct Taken {
     bool set = false;
+    bool from_log = false;
     Scope scope = Scope::statement;
     SubTransactionId subid = InvalidSubTransactionId;
     Pending *pending = nullptr;
@@ -78,6 +80,9 @@ void record_rows(TriggerData *trigger, const catalog::TableEntry &table) {
     const bool commit = table.commit.nviews > 0;
     const Columns now = used_columns(desc, table.immediate.used);
     const Columns later = used_columns(desc, table.commit.used);
+    if (table.deferred.nviews > 0) {
+        log_rows(trigger, table);
+    }
     if (commit) {
         record_copy(Scope::transaction, trigger, later);
     }
@@ -146,6 +151,9 @@ void after_row(TriggerData *trigger) {
     const bool commit = table->commit.nviews > 0;
     const Columns now = used_columns(desc, table->immediate.used);
     const Columns later = used_columns(desc, table->commit.used);
+    if (table->deferred.nviews > 0) {
+        log_row(trigger->tg_relation, *table, old_row, new_row);
+    }
     if (commit) {
         record_row(Scope::transaction, trigger->tg_relation, later, old_row, new_row);
     }
@@ -157,7 +165,7 @@ void after_row(TriggerData *trigger) {
 pg::Vector<TableChange> take_changes(Scope scope) {
     pg::Vector<TableChange> changes;
     drop_later(taken.pending);
-    taken = {true, scope, GetCurrentSubTransactionId(), detach_pending(scope)};
+    taken = {true, false, scope, GetCurrentSubTransactionId(), detach_pending(scope)};
     if (direct.set && scope == Scope::statement) {
         TableChange &change = changes.emplace_back(TableChange{direct.relid, false, nullptr, {}});
         add_batch(change, direct.old_rows, direct.desc, -1);
@@ -187,6 +195,11 @@ pg::Vector<TableChange> take_changes(Scope scope) {
         }
     }
     return changes;
+}
+
+void begin_log_run() {
+    drop_later(taken.pending);
+    taken = {true, true, Scope::statement, GetCurrentSubTransactionId(), nullptr};
 }
 
 void release_changes() {
@@ -245,6 +258,9 @@ bool is_taken() {
 }
 
 std::optional<CommandId> old_state_command() {
+    if (taken.set && taken.from_log) {
+        return std::nullopt;
+    }
     // What this transaction froze, it has made or truncated itself: views that read that are built, not maintained.
     return taken.set && taken.scope == Scope::transaction ? std::optional<CommandId>(FirstCommandId)
                                                           : outermost_command();
@@ -279,6 +295,7 @@ void forget_changes() {
     direct = {};
     taken = {};
     committing = false;
+    forget_logged();
 }
 
 } // namespace upkeep::capture

@@ -1,5 +1,6 @@
 // Capture: what the triggers on base tables record, and when an outermost statement has ended.
 #pragma once
+#include "catalog/log.hpp"
 #include "pg/memory.hpp"
 
 namespace upkeep::capture {
@@ -64,10 +65,14 @@ void after_row(TriggerData *trigger);
 pg::Vector<TableChange> take_changes(Scope scope);
 void release_changes();
 
-/// What the maintenance of a view has written to it, or that this is not known, is kept until the commit for the views of
-/// mode commit that read it. Does nothing if there are none.
+/// What the maintenance of a view has written to it, or that this is not known, is kept until the commit for the views
+/// of mode commit that read it. Does nothing if there are none.
 void hold_written(Oid view, Tuplestorestate *left, Tuplestorestate *came);
 void hold_unknown(Oid view, const char *why);
+
+/// The same for deferred views: appended to the view's log.
+void log_written(Oid view, Tuplestorestate *left, Tuplestorestate *came);
+void log_lost(Oid relid);
 
 /// True when changes are pending that are to be maintained as soon as no statement is open: those of the statement
 /// scope, and once the transaction is about to commit all.
@@ -78,6 +83,21 @@ bool is_due(Scope scope);
 void note_built(Oid view);
 /// Whether that holds for the changes that have been taken.
 bool was_built(Oid view);
+
+/// Whether this transaction has logged changes of the base table for deferred views (perhaps in a subtransaction that
+/// was rolled back).
+bool has_logged(Oid relid);
+
+/// The rows of a log that the snapshot sees and the frontier does not cover, as a change (in the current context and
+/// resource owner): unknown, if rows were lost. The caller has locked the segments before he took the snapshot.
+TableChange read_log(const catalog::Log &log, const catalog::Frontier &frontier, Snapshot snapshot);
+void release_log_rows(TableChange &change);
+/// How many those are, counted up to `at_most`.
+int64 count_log_rows(const catalog::Log &log, const catalog::Frontier &frontier, Snapshot snapshot, int64 at_most);
+
+/// While a change from the log is maintained, what the triggers record is not maintained, and no command id shows the
+/// old state. Ends with release_changes.
+void begin_log_run();
 
 /// The command id that a snapshot must have as its curcid to see the base tables as they were before the taken (or the
 /// statement's pending) changes. In the transaction scope that is the start of the transaction. Nothing where no such

@@ -1,4 +1,5 @@
 #include "capture/pending.hpp"
+#include "capture/change_log.hpp"
 #include "catalog/registration.hpp"
 
 namespace upkeep::capture {
@@ -131,6 +132,7 @@ void add_unknown(Oid relid, const char *why) {
     if (commit) {
         add_unknown(Scope::transaction, relid, why);
     }
+    log_lost(relid);
 }
 
 PendingTable *require_table(Scope scope, Relation relation, const Columns &columns) {

@@ -20,23 +20,6 @@ bool same_image(Form_pg_attribute att, Datum a, Datum b) {
     return datum_image_eq(a, b, att->attbyval, att->attlen);
 }
 
-bool is_relevant_pair(TupleDesc desc, const Columns &columns, TupleTableSlot *a, TupleTableSlot *b) {
-    slot_getsomeattrs(a, columns.last);
-    slot_getsomeattrs(b, columns.last);
-    for (int i = 0; i < columns.last; i++) {
-        if (!columns.used[i]) {
-            continue;
-        }
-        if (a->tts_isnull[i] != b->tts_isnull[i]) {
-            return true;
-        }
-        if (!a->tts_isnull[i] && !same_image(TupleDescAttr(desc, i), a->tts_values[i], b->tts_values[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 // Puts a row's used columns into a pending store.
 class Copier {
   public:
@@ -102,7 +85,7 @@ void copy_pairs(Pending &pending, PendingTable &table, TupleDesc desc, Tuplestor
     bool any = false;
     while (old_reader.next() && new_reader.next()) {
         CHECK_FOR_INTERRUPTS();
-        if (!is_relevant_pair(desc, table.columns, old_reader.slot(), new_reader.slot())) {
+        if (!is_relevant_change(desc, table.columns, old_reader.slot(), new_reader.slot())) {
             continue;
         }
         if (!any) {
@@ -120,6 +103,23 @@ void copy_pairs(Pending &pending, PendingTable &table, TupleDesc desc, Tuplestor
 }
 
 } // namespace
+
+bool is_relevant_change(TupleDesc desc, const Columns &columns, TupleTableSlot *a, TupleTableSlot *b) {
+    slot_getsomeattrs(a, columns.last);
+    slot_getsomeattrs(b, columns.last);
+    for (int i = 0; i < columns.last; i++) {
+        if (!columns.used[i]) {
+            continue;
+        }
+        if (a->tts_isnull[i] != b->tts_isnull[i]) {
+            return true;
+        }
+        if (!a->tts_isnull[i] && !same_image(TupleDescAttr(desc, i), a->tts_values[i], b->tts_values[i])) {
+            return true;
+        }
+    }
+    return false;
+}
 
 BatchReader::BatchReader(Tuplestorestate *rows, TupleDesc desc)
     : rows_(rows), pointer_(tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND)),
@@ -186,15 +186,11 @@ bool has_relevant_update(TupleDesc desc, const Columns &columns, Tuplestorestate
     BatchReader new_reader(new_rows, desc);
     while (old_reader.next() && new_reader.next()) {
         CHECK_FOR_INTERRUPTS();
-        if (is_relevant_pair(desc, columns, old_reader.slot(), new_reader.slot())) {
+        if (is_relevant_change(desc, columns, old_reader.slot(), new_reader.slot())) {
             return true;
         }
     }
     return false;
-}
-
-bool is_relevant_change(TupleDesc desc, const Columns &columns, TupleTableSlot *old_row, TupleTableSlot *new_row) {
-    return is_relevant_pair(desc, columns, old_row, new_row);
 }
 
 void copy_row(Pending &pending, PendingTable &table, TupleDesc desc, TupleTableSlot *old_row, TupleTableSlot *new_row) {

@@ -14,8 +14,10 @@ struct Name {
     const char *text;
     uint8 value;
 };
-constexpr Name kModes[] = {
-    {"immediate", uint8(Mode::immediate)}, {"commit", uint8(Mode::commit)}, {"manual", uint8(Mode::manual)}};
+constexpr Name kModes[] = {{"immediate", uint8(Mode::immediate)},
+                           {"commit", uint8(Mode::commit)},
+                           {"deferred", uint8(Mode::deferred)},
+                           {"manual", uint8(Mode::manual)}};
 constexpr Name kStates[] = {{"active", uint8(State::active)},
                             {"building", uint8(State::building)},
                             {"stale", uint8(State::stale)},
@@ -277,7 +279,8 @@ void delete_registration(Oid view) {
     if (const std::optional<Row> row = find_registration_row(view)) {
         forget_restored(row->get_text(RegistrationColumn::name));
     }
-    for (const Table table : {Table::source, Table::fact, Table::setting, Table::activity, Table::registration}) {
+    for (const Table table :
+         {Table::source, Table::fact, Table::setting, Table::frontier, Table::activity, Table::registration}) {
         remove_rows(table, view);
     }
 }

@@ -4,7 +4,7 @@
 
 namespace upkeep::catalog {
 
-enum class Mode : uint8 { immediate, commit, manual };
+enum class Mode : uint8 { immediate, commit, deferred, manual };
 enum class State : uint8 { active, building, stale, failed };
 
 /// One registered view as stored. Strings palloc'd in the current context.
@@ -99,15 +99,26 @@ struct Readers {
     const Bitmapset *used = nullptr; // union of used columns (offset by FirstLowInvalidHeapAttributeNumber)
 };
 /// What capture and maintenance need to know of a base table. Cached per backend, dropped by relcache invalidation.
+/// Where writers of a base table log its changes; see catalog/log.hpp.
+struct LogTarget {
+    Oid segment = InvalidOid; // the current one
+    int ncolumns = 0;
+    const AttrNumber *columns = nullptr; // of the base table, in the order of the segment's columns
+};
 struct TableEntry {
     Oid relid;
     Readers immediate;
     Readers commit;
+    Readers deferred; // also those that are being built or have failed: they want their changes
+    LogTarget log;    // where `deferred` is not empty
 
-    /// Of a mode in which writers maintain the views.
-    const Readers &of(Mode mode) const { return mode == Mode::immediate ? immediate : commit; }
+    /// Of a mode other than manual.
+    const Readers &of(Mode mode) const {
+        return mode == Mode::immediate ? immediate : mode == Mode::commit ? commit : deferred;
+    }
+    bool has_readers() const { return immediate.nviews > 0 || commit.nviews > 0 || deferred.nviews > 0; }
 };
-/// nullptr when writers maintain no view that reads the table (triggers left without registration do nothing).
+/// nullptr when no view wants the table's changes (triggers left without registration do nothing).
 /// The entry lives until the next call for the same table: copy what must outlive a statement.
 const TableEntry *find_table(Oid relid);
 /// 0 for what is no registered view of tables; else one more than the deepest source, so that a view is deeper than all
@@ -120,6 +131,9 @@ uint64 registration_generation();
 /// `columns_sql` e.g. "k1 integer, n bigint" (no constraints; types qualified unless in pg_catalog); returns its OID.
 /// Fires no event trigger. The caller records it with set_state_tables.
 Oid create_state_table(Oid view, int node, const char *columns_sql);
+/// The same for any table in schema upkeep_data; `options` are storage parameters.
+Oid create_member_table(const char *name, const char *columns_sql, const char *options);
+void drop_member_table(Oid relid);
 /// Lets a view's owner read a state table: statements of its maintenance run as that role.
 void grant_state_table(Oid relid, Oid role);
 void drop_state_tables(Oid view); // and forgets them

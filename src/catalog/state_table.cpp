@@ -39,11 +39,9 @@ Oid define_table(CreateStmt *statement, const char *sql) {
     return address.objectId;
 }
 
-// Rows are updated in place (HOT) by every change of their group; vacuum follows soon.
-Oid create_table(const char *name, const char *columns_sql) {
-    const char *sql = psprintf("CREATE TABLE upkeep_data.%s (%s) USING heap WITH (fillfactor = 70, "
-                               "autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0)",
-                               quote_identifier(name), columns_sql);
+Oid create_table(const char *name, const char *columns_sql, const char *options) {
+    const char *sql =
+        psprintf("CREATE TABLE upkeep_data.%s (%s) USING heap WITH (%s)", quote_identifier(name), columns_sql, options);
     set_config_option("default_tablespace", "", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
     RawStmt *parsed = linitial_node(RawStmt, pg_parse_query(sql));
     List *statements = transformCreateStmt(castNode(CreateStmt, parsed->stmt), sql);
@@ -71,13 +69,32 @@ Oid extension_owner() {
     return owner;
 }
 
-Oid create_state_table(Oid view, int node, const char *columns_sql) {
+Oid create_member_table(const char *name, const char *columns_sql, const char *options) {
     const OwnDdl own;
     const pg::RunAs as(extension_owner(), pg::RunAs::Path::fixed, SECURITY_LOCAL_USERID_CHANGE);
     Oid relid = InvalidOid;
-    pg::in_extension_scope(require_extension(),
-                           [&] { relid = create_table(psprintf("view_%u_%d", view, node), columns_sql); });
+    pg::in_extension_scope(require_extension(), [&] { relid = create_table(name, columns_sql, options); });
     return relid;
+}
+
+// Rows are updated in place (HOT) by every change of their group; vacuum follows soon.
+Oid create_state_table(Oid view, int node, const char *columns_sql) {
+    return create_member_table(
+        psprintf("view_%u_%d", view, node), columns_sql,
+        "fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0");
+}
+
+void drop_member_table(Oid relid) {
+    const OwnDdl own;
+    LockRelationOid(relid, AccessExclusiveLock);
+    if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid))) {
+        UnlockRelationOid(relid, AccessExclusiveLock);
+        return;
+    }
+    ObjectAddress address;
+    ObjectAddressSet(address, RelationRelationId, relid);
+    pg::in_extension_scope(require_extension(),
+                           [&] { performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL); });
 }
 
 void grant_state_table(Oid relid, Oid role) {
@@ -97,20 +114,10 @@ void grant_state_table(Oid relid, Oid role) {
 }
 
 void drop_state_tables(Oid view) {
-    const OwnDdl own;
     const pg::Vector<Row> rows = read_rows(Table::state_table, kView, view);
     remove_rows(Table::state_table, view);
     for (const Row &row : rows) {
-        const Oid relid = row.oid(StateTableColumn::relation);
-        LockRelationOid(relid, AccessExclusiveLock);
-        if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid))) {
-            UnlockRelationOid(relid, AccessExclusiveLock);
-            continue;
-        }
-        ObjectAddress address;
-        ObjectAddressSet(address, RelationRelationId, relid);
-        pg::in_extension_scope(require_extension(),
-                               [&] { performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL); });
+        drop_member_table(row.oid(StateTableColumn::relation));
     }
 }
 

@@ -1,4 +1,5 @@
 // What the statement triggers need to know of a base table, kept per backend.
+#include "catalog/log.hpp"
 #include "catalog/registration.hpp"
 #include "catalog/tables.hpp"
 
@@ -61,16 +62,16 @@ CacheEntry *require_entry(Oid relid) {
         entry->valid = false;
         entry->changes = 0;
         entry->context = nullptr;
-        entry->table = TableEntry{relid, {}, {}};
+        entry->table = TableEntry{relid, {}, {}, {}, {}};
         entry->depth_as_of = 0;
     }
     return entry;
 }
 
-bool is_in_mode(Oid view, Mode mode) {
+bool wants_changes(Oid view, Mode mode) {
     Registration registration;
-    return find_registration(view, &registration) && registration.active && registration.state == State::active &&
-           registration.mode == mode;
+    return find_registration(view, &registration) && registration.active && registration.mode == mode &&
+           (registration.state == State::active || (mode == Mode::deferred && registration.state != State::stale));
 }
 
 Bitmapset *add_used(Bitmapset *used, Datum array) {
@@ -89,7 +90,7 @@ Readers readers_of(const pg::Vector<Row> &rows, Mode mode, MemoryContext keep) {
     Bitmapset *used = nullptr;
     for (const Row &row : rows) {
         const Oid view = row.oid(SourceColumn::view);
-        if (is_in_mode(view, mode)) {
+        if (wants_changes(view, mode)) {
             views.push_back(view);
             used = add_used(used, row.values[SourceColumn::used - 1]);
         }
@@ -104,6 +105,17 @@ Readers readers_of(const pg::Vector<Row> &rows, Mode mode, MemoryContext keep) {
     return {int(views.size()), copy, bms_copy(used)};
 }
 
+LogTarget log_target(Oid relid, MemoryContext keep) {
+    Log log;
+    if (!find_log(relid, &log)) {
+        return {}; // it is made by this transaction, before anybody writes
+    }
+    const pg::InContext in(keep);
+    auto *columns = pg::create_array<AttrNumber>(log.columns.size());
+    std::copy(log.columns.begin(), log.columns.end(), columns);
+    return {log.segments[log.current], int(log.columns.size()), columns};
+}
+
 // Reads in the current context, and keeps the result in the entry's own.
 void load(CacheEntry *entry) {
     const uint32 changes = entry->changes;
@@ -111,7 +123,7 @@ void load(CacheEntry *entry) {
     for (const Row &row : rows) {
         require_entry(row.oid(SourceColumn::view)); // so that its invalidations count
     }
-    entry->table = TableEntry{entry->relid, {}, {}};
+    entry->table = TableEntry{entry->relid, {}, {}, {}, {}};
     if (entry->context) {
         MemoryContextReset(entry->context);
     } else if (!rows.empty()) {
@@ -119,7 +131,9 @@ void load(CacheEntry *entry) {
     }
     const Readers immediate = readers_of(rows, Mode::immediate, entry->context);
     const Readers commit = readers_of(rows, Mode::commit, entry->context);
-    entry->table = TableEntry{entry->relid, immediate, commit};
+    const Readers deferred = readers_of(rows, Mode::deferred, entry->context);
+    const LogTarget log = deferred.nviews > 0 ? log_target(entry->relid, entry->context) : LogTarget{};
+    entry->table = TableEntry{entry->relid, immediate, commit, deferred, log};
     entry->valid = changes == entry->changes;
 }
 
@@ -135,7 +149,7 @@ const TableEntry *find_table(Oid relid) {
         }
         MemoryContextDelete(scratch);
     }
-    return entry->table.immediate.nviews > 0 || entry->table.commit.nviews > 0 ? &entry->table : nullptr;
+    return entry->table.has_readers() ? &entry->table : nullptr;
 }
 
 int depth(Oid relid) {

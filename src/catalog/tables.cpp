@@ -25,11 +25,15 @@ const char *table_name(Table table) {
         return "fact";
     case Table::setting:
         return "setting";
+    case Table::log:
+        return "log";
+    case Table::frontier:
+        return "frontier";
     }
     return nullptr;
 }
 
-constexpr int kTables = int(Table::setting) + 1;
+constexpr int kTables = int(Table::frontier) + 1;
 Oid table_oids[kTables];
 uint64 class_changes = 1;    // of pg_class, as far as this backend has heard
 uint64 table_oids_as_of = 0; // the count when table_oids was filled

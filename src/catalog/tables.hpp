@@ -5,9 +5,20 @@
 
 namespace upkeep::catalog {
 
-enum class Table : uint8 { registration, registration_by_name, activity, source, state_table, fact, setting };
+enum class Table : uint8 {
+    registration,
+    registration_by_name,
+    activity,
+    source,
+    state_table,
+    fact,
+    setting,
+    log,
+    frontier
+};
 
-// Column numbers. The view comes first in every table but registration_by_name.
+// Column numbers. The view, or the relation whose log it is, comes first in every table but
+// registration_by_name.
 inline constexpr AttrNumber kView = 1;
 struct RegistrationColumn {
     enum : AttrNumber { view = 1, mode, max_staleness, every, name, count = name };
@@ -39,6 +50,12 @@ struct FactColumn {
 };
 struct SettingColumn {
     enum : AttrNumber { view = 1, name, value, count = value };
+};
+struct LogColumn {
+    enum : AttrNumber { relation = 1, current, segment1, segment2, segment3, columns, count = columns };
+};
+struct FrontierColumn {
+    enum : AttrNumber { view = 1, snapshot, reached, count = reached };
 };
 inline constexpr int kMaxColumns = 8;
 

@@ -171,19 +171,21 @@ void build_node(Run &run, NodeProgram &node) {
     // What is above reads it.
     PopActiveSnapshot();
     CommandCounterIncrement();
-    PushActiveSnapshot(GetLatestSnapshot());
+    push_snapshot(run);
 }
 
-int64 rebuild_with(Program *program, WrittenRows *written) {
+} // namespace
+
+int64 rebuild_with(Program *program, WrittenRows *written, Snapshot at) {
     pg::MaintenanceContext error_context(program->view);
-    Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep rebuild", ALLOCSET_DEFAULT_SIZES)};
+    Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep rebuild", ALLOCSET_DEFAULT_SIZES), at};
     pg::RunAs as(program->owner, pg::RunAs::Path::fixed);
     for (const auto &[name, value] : program->settings)
         as.set_setting(name, value);
     // Writers' maintenance holds RowExclusiveLock on the view to its end: none is half way from here on.
     LockRelationOid(program->view, ShareRowExclusiveLock);
     CommandCounterIncrement();
-    PushActiveSnapshot(GetLatestSnapshot());
+    push_snapshot(run);
     {
         pg::InContext in(run.memory);
         run.tables.resize(program->query->tables.size());
@@ -208,6 +210,8 @@ int64 rebuild_with(Program *program, WrittenRows *written) {
         capture::note_built(program->view);
     return changed;
 }
+
+namespace {
 
 void set_populated(Oid view) {
     Relation rel = table_open(view, ShareRowExclusiveLock);
@@ -240,7 +244,7 @@ void drop_former_identity(Oid former, Oid present) {
 
 } // namespace
 
-int64 activate(Oid view, WrittenRows *written) {
+int64 activate(Oid view, WrittenRows *written, Build build) {
     catalog::Registration registration;
     if (!catalog::find_registration(view, &registration))
         return 0;
@@ -264,7 +268,11 @@ int64 activate(Oid view, WrittenRows *written) {
     if (design == nullptr)
         raise_refusal(view, *refusal);
     lock_for_building(&registration, *design);
-    set_populated(view);
+    const bool deferred = registration.mode == catalog::Mode::deferred;
+    if (deferred)
+        require_logs(*design->program->query);
+    else
+        set_populated(view);
     const Oid former_identity = registration.identity_index;
     const bool same_layout = registration.active && strcmp(registration.layout, design->program->layout) == 0;
     {
@@ -278,17 +286,23 @@ int64 activate(Oid view, WrittenRows *written) {
     record_facts(*design);
     record_settings(*design, registration.active);
     registration.active = true;
-    registration.state = catalog::State::active;
+    registration.state = deferred ? catalog::State::building : catalog::State::active;
     registration.strategy = design->program->scoped ? "scoped" : "incremental";
     registration.layout = design->program->layout;
     registration.why = nullptr;
+    catalog::remove_frontier(view);
     catalog::update_registration(registration);
+    drop_unused_logs(sources_before);
     forget_program(view);
     CommandCounterIncrement();
+    if (build == Build::later) {
+        MemoryContextSwitchTo(context);
+        return 0;
+    }
     const char *why = nullptr;
     if (!bind_design(design, &why))
         elog(ERROR, "could not use what was just made for %s: %s", pg::qualified_name(view), why);
-    const int64 changed = rebuild_with(design->program, written);
+    const int64 changed = deferred ? build_deferred(design->program, written) : rebuild_with(design->program, written);
     MemoryContextSwitchTo(context);
     return changed;
 }
@@ -298,7 +312,37 @@ int64 rebuild(Oid view, WrittenRows *written) {
     Program *program = find_program(view, &why);
     if (program == nullptr)
         return activate(view, written);
+    catalog::Registration registration;
+    if (catalog::find_registration(view, &registration) && registration.mode == catalog::Mode::deferred)
+        return build_deferred(program, written);
     return rebuild_with(program, written);
+}
+
+int64 build_deferred(Program *program, WrittenRows *written) {
+    const Oid view = program->view;
+    const pg::Vector<Oid> sources = catalog::sources(view);
+    lock_logs(sources);
+    LockRelationOid(view, ShareRowExclusiveLock);
+    catalog::Registration registration;
+    if (!catalog::find_registration(view, &registration))
+        return 0;
+    registration.why = nullptr;
+    for (Oid relid : sources)
+        if (capture::has_logged(relid)) {
+            registration.state = catalog::State::building;
+            catalog::remove_frontier(view);
+            catalog::update_registration(registration);
+            return 0;
+        }
+    CommandCounterIncrement();
+    Snapshot at = RegisterSnapshot(GetLatestSnapshot());
+    set_populated(view);
+    const int64 changed = rebuild_with(program, written, at);
+    catalog::set_frontier(view, catalog::frontier_of(at));
+    UnregisterSnapshot(at);
+    registration.state = catalog::State::active;
+    catalog::update_registration(registration);
+    return changed;
 }
 
 int64 rebuild_from_query(Oid view, WrittenRows *written) {
@@ -353,6 +397,7 @@ void deactivate(Oid view, bool view_exists) {
     forget_program(view);
     CommandCounterIncrement();
     drop_unused_triggers(sources);
+    drop_unused_logs(sources);
     if (!view_exists || !OidIsValid(registration.identity_index))
         return;
     // The index stays with the view, unless it calls a function of ours.

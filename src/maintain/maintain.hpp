@@ -20,7 +20,15 @@ int64 refresh_manual(Oid view);
 /// difference at a fresh snapshot and marks it active. Needs the caller's right checked already. Returns the rows
 /// written. Used by register(), by REFRESH, after a dump was restored, and when a fact that the plan relied on has
 /// changed. Views that read it have to follow: from what is left in `written`, or by a rebuild of their own.
-int64 activate(Oid view, WrittenRows *written = nullptr);
+///
+/// A deferred view can be left to be built later: it is `building` then, and its changes are logged from now on.
+enum class Build : uint8 { now, later };
+int64 activate(Oid view, WrittenRows *written = nullptr, Build build = Build::now);
+
+/// Brings deferred views up to date, and those that read them, together, at one snapshot, from the change logs of their
+/// tables; builds those that were not built yet. Returns the number of change rows consumed. Views that are not deferred
+/// are passed over. Raises object_not_in_prerequisite_state where this transaction has changed a base table.
+int64 refresh_deferred(const pg::Vector<Oid> &views);
 
 /// Rebuild of state and view by difference only (after TRUNCATE): activates it again if the layout is not right any
 /// more. `written` as for activate.

@@ -87,7 +87,7 @@ pg::Vector<capture::TableChange> read_turnover(const pg::Vector<Turnover> &all) 
 const Design *find_fitting_design(Oid view) {
     catalog::Registration registration{};
     if (!catalog::find_registration(view, &registration) || !registration.active ||
-        registration.state != catalog::State::active ||
+        registration.state != catalog::State::active || registration.mode == catalog::Mode::deferred ||
         (registration.mode == catalog::Mode::commit && capture::find_pending(capture::Scope::transaction) != nullptr))
         return nullptr;
     Relation rel = table_open(view, AccessShareLock);

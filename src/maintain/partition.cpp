@@ -253,7 +253,7 @@ bool leaves_limit_alone(Stage &s, LimitOrder &order) {
             s.run.waited |= lock_key_unchanged(s.run.program->view, key_operator(s.node), s.groups[0]->hash);
         }
         ZSet kept(s.node.row_ops, s.run.memory);
-        PushActiveSnapshot(GetLatestSnapshot());
+        push_snapshot(s.run);
         const LimitEffect effect = look(s, order, GetActiveSnapshot(), &kept);
         PopActiveSnapshot();
         if (effect != LimitEffect::none)
@@ -274,7 +274,7 @@ bool leaves_limit_alone(Stage &s, LimitOrder &order) {
 
 void recompute(Stage &s, std::optional<LimitOrder> &order) {
     lock_partitions(s.run, s.node, s.groups);
-    PushActiveSnapshot(GetLatestSnapshot());
+    push_snapshot(s.run);
     ZSet wanted(s.node.row_ops, s.run.memory);
     ZSet kept(s.node.row_ops, s.run.memory);
     if (order && !IsolationUsesXactSnapshot() && look(s, *order, GetActiveSnapshot(), &kept) != LimitEffect::read_again)
@@ -325,7 +325,7 @@ void build_partitions(Run &run, NodeProgram &node) {
     // What is above reads it.
     PopActiveSnapshot();
     CommandCounterIncrement();
-    PushActiveSnapshot(GetLatestSnapshot());
+    push_snapshot(run);
 }
 
 } // namespace upkeep::maintain

@@ -47,6 +47,7 @@ class Pass {
                 add_written(place.view, written);
                 break;
             case Outcome::repaired:
+            case Outcome::built:
                 add_unknown(place.view);
                 break;
             case Outcome::stale:
@@ -61,8 +62,9 @@ class Pass {
         capture::release_changes();
     }
 
-    /// What a run has written to a view is the view's change.
-    void add_written(Oid view, WrittenRows *rows) {
+    /// What a run has written to a view is the view's change. Deferred views that read it find it in its log, unless
+    /// they have it already.
+    void add_written(Oid view, WrittenRows *rows, bool log = true) {
         if (rows->desc == nullptr)
             return;
         written_.push_back(rows);
@@ -73,19 +75,23 @@ class Pass {
             change.batches.push_back({rows->came, rows->desc, +1});
         if (holds_)
             capture::hold_written(view, rows->left, rows->came);
+        if (log)
+            capture::log_written(view, rows->left, rows->came);
         add_change(change);
+    }
+
+    /// A repaired view: what the views above it hold is not known to be what it said before.
+    void add_unknown(Oid view, bool log = true) {
+        constexpr const char *why = "it was repaired";
+        if (holds_)
+            capture::hold_unknown(view, why);
+        if (log)
+            capture::log_lost(view);
+        add_change({view, true, why, {}});
     }
 
   private:
     catalog::Mode mode() const { return scope_ == Scope::statement ? catalog::Mode::immediate : catalog::Mode::commit; }
-
-    /// A repaired view: what the views above it hold is not known to be what it said before.
-    void add_unknown(Oid view) {
-        constexpr const char *why = "it was repaired";
-        if (holds_)
-            capture::hold_unknown(view, why);
-        add_change({view, true, why, {}});
-    }
 
     /// Views of mode commit wait for the commit. When it comes, the immediate ones follow the views that it has
     /// changed.
@@ -123,7 +129,7 @@ class Pass {
     /// What reads a view that is not up to date is not, either.
     void leave_above(Oid view) {
         const char *name = pg::qualified_name(view);
-        for (const catalog::Mode mode : {catalog::Mode::immediate, catalog::Mode::commit})
+        for (const catalog::Mode mode : {catalog::Mode::immediate, catalog::Mode::commit, catalog::Mode::deferred})
             for (const Oid above : readers(view, mode)) {
                 waiting_.erase(
                     std::remove_if(waiting_.begin(), waiting_.end(), [=](Place p) { return p.view == above; }),
@@ -158,6 +164,16 @@ void run_pending() {
 
 void maintain_apart(const pg::Vector<Oid> &views, const pg::Vector<capture::TableChange> &changes) {
     Pass pass(views, changes);
+    pass.run();
+}
+
+void follow_refreshed(const pg::Vector<RefreshedView> &views) {
+    Pass pass(Scope::statement); // of no change: no statement is open
+    for (const RefreshedView &view : views) {
+        if (view.unknown)
+            pass.add_unknown(view.view, false);
+        pass.add_written(view.view, view.written, false);
+    }
     pass.run();
 }
 

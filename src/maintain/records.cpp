@@ -2,6 +2,7 @@
 
 #include "analysis/table_members.hpp"
 #include "capture/capture.hpp"
+#include "catalog/log.hpp"
 #include "catalog/registration.hpp"
 
 namespace upkeep::maintain {
@@ -59,6 +60,23 @@ void drop_unused_triggers(const pg::Vector<Oid> &relids) {
     for (Oid relid : relids)
         if (catalog::views_of(relid).empty() && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
             capture::drop_triggers(relid);
+}
+
+void require_logs(const analysis::ViewQuery &query) {
+    for (const analysis::Captured &captured : analysis::captured_relations(query))
+        catalog::require_log(captured.relid, captured.used);
+}
+
+void drop_unused_logs(const pg::Vector<Oid> &relids) {
+    for (Oid relid : relids) {
+        bool used = false;
+        for (Oid view : catalog::views_of(relid)) {
+            catalog::Registration registration;
+            used |= catalog::find_registration(view, &registration) && registration.mode == catalog::Mode::deferred;
+        }
+        if (!used)
+            catalog::drop_log(relid);
+    }
 }
 
 } // namespace upkeep::maintain

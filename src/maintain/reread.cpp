@@ -25,9 +25,12 @@ SPIPlanPtr prepare(const char *sql, int nargs, Oid *types) {
 }
 
 /// Executes under the snapshot, or (nullptr) one newer than the locks. The result is in SPI_tuptable.
-void execute(SPIPlanPtr plan, Datum *values, const char *nulls, Snapshot snapshot) {
+void execute(const Run &run, SPIPlanPtr plan, Datum *values, const char *nulls, Snapshot snapshot) {
     AcceptInvalidationMessages(); // of whom a row lock was waited for, who may have attached a partition
-    PushActiveSnapshot(snapshot != nullptr ? snapshot : GetLatestSnapshot());
+    if (snapshot != nullptr)
+        PushActiveSnapshot(snapshot);
+    else
+        push_snapshot(run);
     const int outcome = SPI_execute_plan(plan, values, nulls, true, 0);
     PopActiveSnapshot();
     if (outcome != SPI_OK_SELECT)
@@ -129,7 +132,7 @@ bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_
     for (const std::uint64_t part : {wanted & ~kWantKeys, wanted & kWantKeys}) {
         if (part == 0)
             continue;
-        execute(group_plan(node, null_keys, part, types), const_cast<Datum *>(keys), null_flags, snapshot);
+        execute(run, group_plan(node, null_keys, part, types), const_cast<Datum *>(keys), null_flags, snapshot);
         if (SPI_processed == 0)
             return false;
         found = true;
@@ -169,7 +172,7 @@ void read_groups(Run &run, NodeProgram &node, GroupTable &groups, std::span<Grou
     const char *sql = lower::groups_sql(*node.node, listed.empty() ? lower::Groups::all : lower::Groups::listed,
                                         {calls.data(), calls.size()});
     SPIPlanPtr plan = prepare(sql, 0, nullptr);
-    execute(plan, nullptr, nullptr, snapshot);
+    execute(run, plan, nullptr, nullptr, snapshot);
     MemoryContextSwitchTo(context);
     distribute(node, groups, calls);
     SPI_freetuptable(SPI_tuptable);

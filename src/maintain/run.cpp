@@ -35,7 +35,7 @@ void read_flow(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::ColumnO
         // Whom we waited for may have attached a partition to a table that we have locked already: plans must not be
         // older than the snapshot.
         AcceptInvalidationMessages();
-        PushActiveSnapshot(GetLatestSnapshot());
+        push_snapshot(run);
     }
     flow_delta(run, blocks, ops, sink);
     if (sql)
@@ -111,12 +111,13 @@ void warn_stale(Oid view, const char *why) {
 
 /// The stored rows are not what the changes say they were. The view is rebuilt at once where no other writer is in the
 /// way (waiting for one here could deadlock), else it is stale from now on.
-Outcome repair(Oid view, const char *why) {
+Outcome repair(Program *program, const char *why, Snapshot at) {
+    const Oid view = program->view;
     if (!ConditionalLockRelationOid(view, ShareRowExclusiveLock)) {
         warn_stale(view, why);
         return Outcome::stale;
     }
-    rebuild(view);
+    at != nullptr ? rebuild_with(program, nullptr, at) : rebuild(view);
     ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED),
                       errmsg("materialized view %s was not what its base tables said and has been rebuilt",
                              pg::qualified_name(view)),
@@ -197,7 +198,7 @@ Program *lock_program(Oid view, const pg::Vector<capture::TableChange> &changes,
 
 } // namespace
 
-Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes, WrittenRows *written) {
+Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes, WrittenRows *written, Snapshot at) {
     pg::MaintenanceContext error_context(view);
     instr_time start;
     const bool measured = observe::is_counting() || settings::log_min_duration() >= 0;
@@ -205,6 +206,10 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
         INSTR_TIME_SET_CURRENT(start);
     const char *why = nullptr;
     Program *program = lock_program(view, changes, &why);
+    if (program == nullptr && at != nullptr) {
+        activate(view);
+        return Outcome::built;
+    }
     if (program == nullptr) {
         catalog::Registration registration;
         if (catalog::find_registration(view, &registration)) // else dropped or unregistered meanwhile
@@ -215,28 +220,43 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
         written = nullptr;
     const std::optional<CommandId> old_command = capture::old_state_command();
     if (is_unknown(*program, changes) || capture::was_built(view) || (program->watches && !old_command)) {
-        rebuild(view, written);
+        at != nullptr ? rebuild_with(program, written, at) : rebuild(view, written);
         if (measured)
             record_rebuild(view, start);
         return Outcome::followed;
     }
-    Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep run", ALLOCSET_DEFAULT_SIZES)};
+    Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep run", ALLOCSET_DEFAULT_SIZES), at};
     run.written = written;
     run.old_command = old_command.value_or(InvalidCommandId);
+    bool whole = false;
     {
         pg::InContext in(run.memory);
-        pg::RunAs as(program->owner, program->fixed_path ? pg::RunAs::Path::fixed : pg::RunAs::Path::keep);
+        const bool fixed = program->fixed_path || at != nullptr; // statements are planned to weigh them
+        pg::RunAs as(program->owner, fixed ? pg::RunAs::Path::fixed : pg::RunAs::Path::keep);
         for (const auto &[name, value] : program->settings)
             as.set_setting(name, value);
-        if (load_deltas(run, changes))
-            execute(run);
+        if (load_deltas(run, changes)) {
+            whole = at != nullptr && is_rebuild_cheaper(run);
+            whole ? finish_spi(run) : execute(run);
+        }
     }
     finish_passages(run);
-    const Outcome outcome = run.broken ? repair(view, run.broken_why) : Outcome::followed;
+    if (whole)
+        rebuild_with(program, written, at);
+    const Outcome outcome = run.broken ? repair(program, run.broken_why, at) : Outcome::followed;
     if (measured)
         record_run(run, start);
     MemoryContextDelete(run.memory);
     return outcome;
+}
+
+void push_snapshot(const Run &run) {
+    if (run.at == nullptr) {
+        PushActiveSnapshot(GetLatestSnapshot());
+        return;
+    }
+    PushCopiedSnapshot(run.at);
+    UpdateActiveSnapshotCommandId();
 }
 
 } // namespace upkeep::maintain

@@ -21,6 +21,7 @@ struct TableDelta {
 struct Run {
     Program *program;
     MemoryContext memory;                      // of this run
+    Snapshot at = nullptr;                     // of a deferred view: all that is read is read as of this snapshot
     pg::Vector<TableDelta> tables;             // by table number of the query
     pg::Vector<ZSet *> node_deltas;            // by node number, nullptr until applied
     pg::Vector<Tuplestorestate *> passed;      // rows captured in other tables, as rows of their source
@@ -34,6 +35,24 @@ struct Run {
     bool waited = false;
     WrittenRows *written = nullptr; // where views above are to learn from what happens to the view's rows; or nullptr
 };
+
+/// Pushes the snapshot that what comes next reads with: the latest, or run.at with what this run has written.
+void push_snapshot(const Run &run);
+
+/// Computes state and view anew, at the snapshot or the latest, and writes what differs. Returns the rows written.
+int64 rebuild_with(Program *program, WrittenRows *written, Snapshot at = nullptr);
+
+/// Locks tables and their change logs for reading; to be done before the snapshot of a refresh is taken.
+void lock_logs(const pg::Vector<Oid> &sources);
+
+/// Whether computing the view anew is estimated to cost less than its change. Changes of fewer rows than kCompareCosts
+/// are not weighed.
+bool is_rebuild_cheaper(Run &run);
+inline constexpr int64 kCompareCosts = 1000;
+
+/// Builds a deferred view at a snapshot of its own and sets its frontier. Where this transaction has logged changes of
+/// its tables, which no frontier could tell from later ones, the view is left to be built.
+int64 build_deferred(Program *program, WrittenRows *written);
 
 /// Reads the captured changes of the program's tables. False: nothing relevant changed.
 bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes);

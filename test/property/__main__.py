@@ -23,8 +23,8 @@ def arguments():
     parser.add_argument("--count", type=int, default=2000, help="number of views")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--dsn", default="", help="libpq connection string; the environment (PGHOST, ...) fills the rest")
-    parser.add_argument("--mode", default="mixed", choices=["mixed", "immediate", "commit", "manual"],
-                        help="mixed: commit for every third seed, else immediate")
+    parser.add_argument("--mode", default="mixed", choices=["mixed", "immediate", "commit", "deferred", "manual"],
+                        help="mixed: by the seed immediate, commit or deferred")
     parser.add_argument("--self-test", action="store_true", help="REFRESH instead of the extension")
     parser.add_argument("--no-shrink", action="store_true")
     parser.add_argument("--no-replay", action="store_true", help="leave out the seeds that failed once")

@@ -16,14 +16,21 @@ def differences(server, view):
 
 
 class Upkeep:
-    """Immediate mode: right after every statement; commit mode: after a commit, beside an immediate view (which may read
-    it) where the case has two; manual mode: after refresh()."""
+    """Immediate mode: right after every statement; commit mode: after a commit; both beside an immediate view (which may
+    read it) where the case has two; deferred and manual mode: after refresh(), the former after several transactions
+    now and then."""
 
     def __init__(self, mode):
         self.mode = mode
+        self.turn = 0
 
     def mode_of(self, view):
-        return "immediate" if self.mode == "commit" and view.name == "v2" else self.mode
+        return "immediate" if self.mode in ("commit", "deferred") and view.name == "v2" else self.mode
+
+    def is_settled(self, view, last):
+        """Is the view to be brought up to date and checked now, outside a transaction?"""
+        self.turn += 1
+        return last or self.mode_of(view) != "deferred" or self.turn % 5 > 1
 
     def is_right_inside(self, view):
         """Is the view right after each statement of a transaction?"""
@@ -41,7 +48,7 @@ class Upkeep:
 
     def settle(self, server, view):
         """Brings the view up to date where the mode asks for it."""
-        if self.mode == "manual":
+        if self.mode_of(view) in ("deferred", "manual"):
             server.execute(f"SELECT upkeep.refresh('{view.name}')")
 
     def check(self, server, view):
@@ -59,6 +66,9 @@ class Refresh:
         return self.mode
 
     def is_right_inside(self, view):
+        return True
+
+    def is_settled(self, view, last):
         return True
 
     def register(self, server, view):

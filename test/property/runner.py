@@ -94,11 +94,12 @@ class Runner:
         self.check(case, None)
         return strategy, None
 
-    def check(self, case, step):
+    def check(self, case, step, last=False):
         """Raises Failure if a view is wrong. Returns False where its query cannot be evaluated at all."""
         for view in case.views:
             try:
-                if self.engine.is_right_inside(view) or not self.server.in_transaction:
+                inside = self.server.in_transaction
+                if self.engine.is_right_inside(view) if inside else self.engine.is_settled(view, last):
                     self.engine.settle(self.server, view)
                     wrong = self.engine.check(self.server, view)
                     if not wrong and case.seed % self.oracle_every == 0 and not self.shifted:
@@ -133,6 +134,8 @@ class Runner:
             self.transaction(case, steps, log)
         if self.server.in_transaction:
             self.apply("ROLLBACK", log)
+        self.shifted = False
+        self.check(case, None, last=True)
 
     def transaction(self, case, steps, log):
         savepoints = []

@@ -30,7 +30,7 @@ class Job:
     def choose_engine(self, seed):
         mode = self.mode
         if mode == "mixed":
-            mode = "immediate" if seed % 3 else "commit"
+            mode = ("immediate", "commit", "immediate", "deferred")[seed % 4]
         self.engine = Refresh() if mode == "self-test" else Upkeep(mode)
         self.runner = Runner(self.server, self.engine)
 

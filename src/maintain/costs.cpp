@@ -1,0 +1,108 @@
+// What the planner expects of a change and of the whole view, to choose between them.
+#include "maintain/run.hpp"
+
+extern "C" {
+#include "nodes/plannodes.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/plancat.h"
+#include "utils/plancache.h"
+}
+
+namespace upkeep::maintain {
+
+namespace {
+
+/// In units of cpu_tuple_cost, as measured: a changed row is read from the log and folded; a row of a target is looked up by
+/// index, locked and written; a stored row is read and compared with what was computed.
+constexpr double kFold = 20;
+constexpr double kWrite = 30;
+constexpr double kCompare = 20;
+
+double plan_cost(SPIPlanPtr plan) {
+    CachedPlan *cached = SPI_plan_get_cached_plan(plan);
+    if (cached == nullptr)
+        return 0;
+    double cost = 0;
+    ListCell *cell;
+    foreach (cell, cached->stmt_list)
+        cost += lfirst_node(PlannedStmt, cell)->planTree->total_cost;
+    ReleaseCachedPlan(cached, CurrentResourceOwner);
+    return cost;
+}
+
+bool reads_node(const BlockProgram &block) {
+    for (const algebra::Input &input : block.block->inputs)
+        if (input.kind == algebra::InputKind::node)
+            return true;
+    return false;
+}
+
+/// All terms of the blocks over tables; what nodes will report is not known yet.
+double delta_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
+    double cost = 0;
+    for (BlockProgram &block : blocks) {
+        algebra::InputSet changed = 0;
+        for (size_t i = 0; i < block.block->inputs.size(); i++)
+            if (block.block->inputs[i].kind == algebra::InputKind::table &&
+                changed_rows(run, block.block->inputs[i]) > 0)
+                changed |= algebra::only(static_cast<int>(i));
+        if (changed == 0 || block.direct)
+            continue;
+        connect_spi(run);
+        for (size_t i = 0; i < block.block->inputs.size(); i++)
+            if (algebra::has(changed, static_cast<int>(i))) {
+                const algebra::InputSet one = algebra::only(static_cast<int>(i));
+                cost += plan_cost(term_plan(run, block, {one, changed}));
+            }
+    }
+    return cost;
+}
+
+double contents_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
+    double cost = 0;
+    for (BlockProgram &block : blocks) {
+        if (reads_node(block))
+            continue;
+        connect_spi(run);
+        cost += plan_cost(term_plan(run, block, {0, 0}));
+    }
+    return cost;
+}
+
+/// Reading what is stored and comparing it with what was computed.
+double stored_cost(Oid relid) {
+    Relation rel = table_open(relid, AccessShareLock);
+    BlockNumber pages;
+    double tuples, visible;
+    estimate_rel_size(rel, nullptr, &pages, &tuples, &visible);
+    table_close(rel, NoLock);
+    return pages * seq_page_cost + kCompare * tuples * cpu_tuple_cost;
+}
+
+} // namespace
+
+bool is_rebuild_cheaper(Run &run) {
+    int64 rows = 0;
+    for (const TableDelta &table : run.tables)
+        rows += table.rows;
+    if (rows < kCompareCosts)
+        return false;
+    Program &program = *run.program;
+    const double writes = program.output_in_node ? 0 : kWrite;
+    double delta = static_cast<double>(rows) * (kFold + writes) * cpu_tuple_cost;
+    double whole = stored_cost(program.view);
+    for (NodeProgram &node : program.nodes) {
+        delta += delta_cost(run, node.blocks);
+        whole += contents_cost(run, node.blocks);
+        if (!node.in_view)
+            whole += stored_cost(node.relid);
+        // Every group that is touched is read again, at worst one for each row.
+        if (node.reads_again)
+            delta += static_cast<double>(rows) * random_page_cost;
+    }
+    delta += delta_cost(run, program.output.blocks);
+    whole += contents_cost(run, program.output.blocks);
+    return delta > whole;
+}
+
+} // namespace upkeep::maintain

@@ -1,0 +1,296 @@
+// Deferred views: one step from what their logs hold.
+#include "capture/nesting.hpp"
+#include "catalog/registration.hpp"
+#include "maintain/maintain.hpp"
+#include "maintain/pass.hpp"
+#include "maintain/sources.hpp"
+#include "pg/names.hpp"
+#include "pg/run_as.hpp"
+
+extern "C" {
+#include "storage/bufmgr.h"
+}
+
+namespace upkeep::maintain {
+
+namespace {
+
+/// A segment of this size is followed by the next one; the readers of the log read it from its beginning.
+constexpr BlockNumber kSegmentBlocks = 512;
+
+bool is_deferred(Oid view, catalog::Registration *registration) {
+    *registration = {};
+    return catalog::find_registration(view, registration) && registration->mode == catalog::Mode::deferred;
+}
+
+void require_not_logged(Oid view, const pg::Vector<Oid> &sources) {
+    for (Oid relid : sources)
+        if (capture::has_logged(relid))
+            ereport(ERROR,
+                    (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                     errmsg("cannot refresh materialized view %s in a transaction that has changed its tables",
+                            pg::qualified_name(view)),
+                     errdetail("Table %s has been changed.", pg::qualified_name(relid)), errhint("Commit first.")));
+}
+
+void add_once(pg::Vector<Oid> *list, Oid relid) {
+    if (std::find(list->begin(), list->end(), relid) == list->end())
+        list->push_back(relid);
+}
+
+pg::Vector<Oid> sources_of(const pg::Vector<Oid> &views) {
+    pg::Vector<Oid> all;
+    for (Oid view : views) {
+        const pg::Vector<Oid> sources = catalog::sources(view);
+        require_not_logged(view, sources);
+        for (Oid relid : sources)
+            add_once(&all, relid);
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+}
+
+/// Views that have no contents to go on from. In a transaction with a snapshot of its own, rows that others have
+/// written since cannot be told from the change: the view is computed whole.
+bool must_build(Oid view, const catalog::Registration &registration) {
+    return !registration.active || registration.state == catalog::State::stale ||
+           registration.state == catalog::State::building || !catalog::find_frontier(view) ||
+           IsolationUsesXactSnapshot();
+}
+
+void build(Oid view, const catalog::Registration &registration, WrittenRows *written) {
+    if (!registration.active || registration.state == catalog::State::stale)
+        activate(view, written);
+    else
+        rebuild(view, written);
+}
+
+/// With the deferred views that read them, directly or through others: each after those that it reads.
+pg::Vector<Oid> with_readers(pg::Vector<Oid> views) {
+    for (size_t i = 0; i < views.size(); i++)
+        if (const catalog::TableEntry *table = catalog::find_table(views[i]))
+            for (int r = 0; r < table->deferred.nviews; r++)
+                add_once(&views, table->deferred.views[r]);
+    std::sort(views.begin(), views.end(), [](Oid a, Oid b) {
+        const int deep_a = catalog::depth(a), deep_b = catalog::depth(b);
+        return deep_a != deep_b ? deep_a < deep_b : a < b;
+    });
+    return views;
+}
+
+bool same(const catalog::Frontier &a, const catalog::Frontier &b) {
+    return a.xmin == b.xmin && a.xmax == b.xmax && a.xip.size() == b.xip.size() &&
+           std::equal(a.xip.begin(), a.xip.end(), b.xip.begin());
+}
+
+/// What the logs hold for a view; kept, since views that advance together read the same.
+class Window {
+  public:
+    Window(Snapshot at) : at_(at) {}
+    ~Window() { release(); }
+    Window(const Window &) = delete;
+    Window &operator=(const Window &) = delete;
+
+    /// Moves to a view: its changes, complete.
+    const pg::Vector<capture::TableChange> &read(const catalog::Frontier &frontier, const pg::Vector<Oid> &sources) {
+        if (!frontier_ || !same(*frontier_, frontier)) {
+            release();
+            frontier_ = frontier;
+        }
+        shown_.clear();
+        for (Oid relid : sources) {
+            const auto known = std::find_if(changes_.begin(), changes_.end(),
+                                            [relid](const capture::TableChange &c) { return c.relid == relid; });
+            catalog::Log log;
+            if (known != changes_.end())
+                shown_.push_back(*known);
+            else if (catalog::find_log(relid, &log))
+                shown_.push_back(changes_.emplace_back(capture::read_log(log, frontier, at_)));
+        }
+        return shown_;
+    }
+
+  private:
+    void release() {
+        for (capture::TableChange &change : changes_)
+            capture::release_log_rows(change);
+        changes_.clear();
+    }
+
+    Snapshot at_;
+    std::optional<catalog::Frontier> frontier_;
+    pg::Vector<capture::TableChange> changes_;
+    pg::Vector<capture::TableChange> shown_;
+};
+
+/// The number of change rows; -1 where rows were lost.
+int64 count_rows(const pg::Vector<capture::TableChange> &changes) {
+    int64 rows = 0;
+    for (const capture::TableChange &change : changes) {
+        if (change.unknown)
+            return -1;
+        for (const capture::Batch &batch : change.batches)
+            rows += tuplestore_tuple_count(batch.rows);
+    }
+    return rows;
+}
+
+/// One refresh of several views at one snapshot.
+class Refresh {
+  public:
+    explicit Refresh(Snapshot at) : at_(at), reached_(catalog::frontier_of(at)), window_(at) {}
+
+    /// Returns the change rows consumed.
+    int64 advance(Oid view, RefreshedView *result) {
+        const std::optional<catalog::Frontier> frontier = catalog::find_frontier(view);
+        if (!frontier)
+            return 0;
+        const pg::Vector<Oid> sources = catalog::sources(view);
+        pg::Vector<capture::TableChange> changes = window_.read(*frontier, sources);
+        for (const capture::TableChange &change : below_)
+            if (std::find(sources.begin(), sources.end(), change.relid) != sources.end())
+                changes.push_back(change);
+        const int64 rows = count_rows(changes);
+        if (rows == 0)
+            return 0;
+        capture::begin_log_run();
+        const Outcome outcome = maintain_view(view, changes, result->written, at_);
+        capture::release_changes();
+        if (outcome == Outcome::followed || outcome == Outcome::repaired)
+            catalog::set_frontier(view, reached_);
+        result->unknown |= outcome != Outcome::followed;
+        return std::max<int64>(rows, 1);
+    }
+
+    /// What the views that read it are to follow.
+    void pass_on(const RefreshedView &view) {
+        capture::TableChange change{view.view, view.unknown, nullptr, {}};
+        if (view.written->left != nullptr)
+            change.batches.push_back({view.written->left, view.written->desc, -1});
+        if (view.written->came != nullptr)
+            change.batches.push_back({view.written->came, view.written->desc, +1});
+        if (change.unknown || !change.batches.empty())
+            below_.push_back(change);
+    }
+
+  private:
+    Snapshot at_;
+    catalog::Frontier reached_;
+    Window window_;
+    pg::Vector<capture::TableChange> below_; // of views that have been refreshed
+};
+
+BlockNumber blocks_of(Oid relid) {
+    const Relation rel = table_open(relid, AccessShareLock);
+    const BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+    table_close(rel, NoLock);
+    return blocks;
+}
+
+/// Whether every row of the segment that is committed by now is in every view that reads the log.
+bool is_consumed(const catalog::Log &log, int segment) {
+    catalog::Log part = log;
+    for (Oid &relid : part.segments)
+        relid = log.segments[segment];
+    Snapshot now = RegisterSnapshot(GetLatestSnapshot());
+    bool consumed = true;
+    for (Oid view : catalog::views_of(log.relid)) {
+        catalog::Registration registration;
+        if (!consumed || !is_deferred(view, &registration) || registration.state == catalog::State::stale)
+            continue;
+        const std::optional<catalog::Frontier> frontier = catalog::find_frontier(view);
+        consumed = !frontier || capture::count_log_rows(part, *frontier, now, 1) == 0;
+    }
+    UnregisterSnapshot(now);
+    return consumed;
+}
+
+void truncate(Oid segment) {
+    const catalog::OwnDdl own;
+    const pg::RunAs as(catalog::extension_owner(), pg::RunAs::Path::fixed, SECURITY_LOCAL_USERID_CHANGE);
+    const char *sql = psprintf("TRUNCATE %s", pg::qualified_name(segment));
+    if (SPI_connect() != SPI_OK_CONNECT || SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+        elog(ERROR, "could not execute \"%s\"", sql);
+    SPI_finish();
+}
+
+/// Empties a segment that everybody has consumed. Whoever writes to it or reads from it holds a lock on it to the end
+/// of his transaction, so that with the exclusive one a new snapshot shows all that it holds.
+bool try_truncate(const catalog::Log &log, int segment) {
+    const Oid relid = log.segments[segment];
+    if (!is_consumed(log, segment) || !ConditionalLockRelationOid(relid, AccessExclusiveLock))
+        return false;
+    if (!is_consumed(log, segment)) {
+        UnlockRelationOid(relid, AccessExclusiveLock);
+        return false;
+    }
+    truncate(relid);
+    return true;
+}
+
+/// Writers go on in the next segment when theirs is large, and old ones are emptied.
+void tidy_log(Oid relid) {
+    catalog::Log log;
+    if (!catalog::find_log(relid, &log))
+        return;
+    bool empty[catalog::kSegments];
+    for (int i = 0; i < catalog::kSegments; i++)
+        empty[i] = blocks_of(log.segments[i]) == 0 || (i != log.current && try_truncate(log, i));
+    const int next = (log.current + 1) % catalog::kSegments;
+    if (empty[next] && blocks_of(log.segments[log.current]) >= kSegmentBlocks)
+        catalog::set_current_segment(relid, next);
+}
+
+} // namespace
+
+void lock_logs(const pg::Vector<Oid> &sources) {
+    lock_sources(sources);
+    for (Oid relid : sources) {
+        catalog::Log log;
+        if (catalog::find_log(relid, &log))
+            for (Oid segment : log.segments)
+                LockRelationOid(segment, AccessShareLock);
+    }
+}
+
+int64 refresh_deferred(const pg::Vector<Oid> &views) {
+    if (views.empty())
+        return 0;
+    if (capture::is_statement_open())
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                        errmsg("cannot refresh deferred views inside a statement on a base table")));
+    const pg::Vector<Oid> wanted = with_readers(views);
+    const pg::Vector<Oid> sources = sources_of(wanted);
+    lock_sources(sources);
+    pg::Vector<RefreshedView> refreshed;
+    for (Oid view : wanted) {
+        catalog::Registration registration;
+        LockRelationOid(view, ShareUpdateExclusiveLock);
+        if (!is_deferred(view, &registration))
+            continue;
+        auto *written = new (palloc(sizeof(WrittenRows))) WrittenRows();
+        refreshed.push_back({view, written, false});
+        if (must_build(view, registration)) {
+            build(view, registration, written);
+            refreshed.back().unknown = true;
+        }
+    }
+    lock_logs(sources);
+    CommandCounterIncrement();
+    Snapshot at = RegisterSnapshot(GetLatestSnapshot());
+    int64 rows = 0;
+    {
+        Refresh refresh(at);
+        for (RefreshedView &view : refreshed) {
+            rows += refresh.advance(view.view, &view);
+            refresh.pass_on(view);
+        }
+    }
+    UnregisterSnapshot(at);
+    follow_refreshed(refreshed);
+    for (Oid relid : sources)
+        tidy_log(relid);
+    return rows;
+}
+
+} // namespace upkeep::maintain
