@@ -141,6 +141,8 @@ SELECT costs('SELECT c, count(*) AS n, avg(s) AS a FROM low /* of f */ GROUP BY 
 SELECT costs('SELECT f.id, low.c FROM f JOIN low USING (k) WHERE f.v > 90');
 SELECT costs('SELECT e.k, e.z FROM e WHERE EXISTS (SELECT FROM low WHERE low.k = e.k /* of f */)');
 DROP MATERIALIZED VIEW low;
+-- A function over columns of two tables.
+SELECT costs('SELECT f.id, o FROM f JOIN d USING (k), generate_series(f.v, d.g % 10 + 92) o WHERE f.v > 90');
 -- The oracle sees a plan without its index.
 DROP INDEX f_n_idx;
 SELECT costs('SELECT n, min(v) AS lo, count(*) AS c FROM f GROUP BY n') <> 'few' AS dear;

@@ -30,7 +30,7 @@ CREATE MATERIALIZED VIEW one_total AS SELECT generate_series(1, max(hi)) AS g, c
 CREATE MATERIALIZED VIEW apart AS SELECT DISTINCT unnest(tags) AS tag, lo > 1 AS late FROM t;
 CREATE MATERIALIZED VIEW apart_images AS SELECT DISTINCT unnest(n) AS n FROM t;
 CREATE MATERIALIZED VIEW hidden AS SELECT id FROM t ORDER BY unnest(tags), id;
-CREATE MATERIALIZED VIEW over_join AS SELECT t.id, u.w, generate_series(t.lo, t.hi) AS g FROM t JOIN u USING (id);
+CREATE MATERIALIZED VIEW over_join AS SELECT t.id, u.w, generate_series(t.lo, u.w) AS g FROM t JOIN u USING (id);
 CREATE MATERIALIZED VIEW over_left AS SELECT t.id, u.w, generate_series(1, u.w) AS g FROM t LEFT JOIN u USING (id);
 CREATE MATERIALIZED VIEW within AS SELECT id FROM u WHERE w IN (SELECT generate_series(lo, hi) FROM t);
 CREATE MATERIALIZED VIEW below AS SELECT s.tag, u.w FROM (SELECT id, unnest(tags) AS tag FROM t) s LEFT JOIN u USING (id);

@@ -1,4 +1,5 @@
-// Subquery inputs get a node of their own, together with the inputs that they read:
+// Subquery inputs, and functions and VALUES over columns of several tables, get a node of their own, together with the
+// inputs that they read:
 //
 //   σ_q (A × B × s(A))  =  σ_q' (node × B)        node = σ_p (A × s(A)), p: the conjuncts over A alone
 //
@@ -97,6 +98,47 @@ int stored_inputs(const Arm &arm) {
     return n;
 }
 
+/// The inputs of the set, and where no conditions over them alone connect them, those by which they are: a derived node
+/// is no product of tables that the query joins through others.
+InputSet connected(const Arm &arm, InputSet set, int subquery) {
+    pg::Vector<InputSet> reads;
+    ListCell *lc;
+    foreach (lc, arm.quals)
+        reads.push_back(inputs_read(static_cast<Node *>(lfirst(lc))).set);
+    for (size_t i = 0; i < arm.inputs.size(); i++) // a function belongs to what it reads
+        if (InputSet own = inputs_read(row_expressions(arm.rtes[i])).set; own != 0)
+            reads.push_back(own | algebra::only(static_cast<int>(i)));
+    InputSet joined = 0;
+    for (size_t i = 0; i < arm.inputs.size(); i++)
+        if (arm.inputs[i].source >= 0 && arm.inputs[i].role == Role::inner)
+            joined |= algebra::only(static_cast<int>(i));
+    auto reach = [&](InputSet within) {
+        InputSet found = set & (~set + 1);
+        for (InputSet before = 0; before != found;) {
+            before = found;
+            for (InputSet read : reads)
+                if (!algebra::has(read, subquery) && (read & ~within) == 0 && (read & found) != 0)
+                    found |= read;
+        }
+        return found;
+    };
+    if (set == 0 || (set & ~reach(set)) == 0)
+        return set;
+    return set | (reach(set | joined) & joined);
+}
+
+/// Whether rows come from a function or VALUES list over columns of several tables: on phantom pairs of their rows it
+/// might fail.
+bool reads_several(const Arm &arm, int input) {
+    if (arm.inputs[input].kind != InputKind::function && arm.inputs[input].kind != InputKind::values)
+        return false;
+    const InputSet read = all_read(arm, input);
+    int stored = 0;
+    for (int i = 0; i < static_cast<int>(arm.inputs.size()); i++)
+        stored += algebra::has(read, i) && arm.inputs[i].source >= 0 ? 1 : 0;
+    return stored > 1;
+}
+
 /// The conjuncts of the arm over these inputs alone.
 bool is_within(Node *qual, InputSet set) {
     const InputSet read = inputs_read(qual).set;
@@ -124,7 +166,7 @@ int Analyser::add_derived(const Arm &arm) {
 }
 
 bool Analyser::enclose_subquery(Arm *arm, int subquery) {
-    const InputSet read = all_read(*arm, subquery);
+    const InputSet read = connected(*arm, all_read(*arm, subquery), subquery);
     const size_t count = arm->inputs.size();
     auto *rte = arm->rtes[subquery];
     if (inputs_read(row_expressions(rte)).unresolved)
@@ -133,7 +175,7 @@ bool Analyser::enclose_subquery(Arm *arm, int subquery) {
     // What the subquery reads, joined; its columns that the subquery or the rest needs.
     Move below;
     below.from = read;
-    below.note(reinterpret_cast<Node *>(rte->subquery));
+    below.note(row_expressions(rte));
     List *within = NIL, *rest = NIL;
     ListCell *lc;
     foreach (lc, arm->quals) {
@@ -266,12 +308,13 @@ bool Analyser::enclose(Arm *arm) {
     while (true) {
         int found = -1;
         for (size_t i = 0; found < 0 && i < arm->inputs.size(); i++) {
-            if (arm->inputs[i].kind != InputKind::subquery)
+            if (arm->inputs[i].kind != InputKind::subquery && !reads_several(*arm, static_cast<int>(i)))
                 continue;
             const InputSet read = all_read(*arm, static_cast<int>(i));
             bool first = true; // it reads no other subquery
             for (size_t j = 0; j < arm->inputs.size(); j++)
-                first &= !algebra::has(read, static_cast<int>(j)) || arm->inputs[j].kind != InputKind::subquery;
+                first &= !algebra::has(read, static_cast<int>(j)) ||
+                         (arm->inputs[j].kind != InputKind::subquery && !reads_several(*arm, static_cast<int>(j)));
             if (first)
                 found = static_cast<int>(i);
         }

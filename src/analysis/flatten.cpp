@@ -191,26 +191,6 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
         block->qual_shapes.push_back(shape);
     }
     block->outputs_infallible = is_infallible(reinterpret_cast<Node *>(block->outputs));
-    return check_row_sources(*block);
-}
-
-/// A row source that reads columns of two changed tables would be evaluated on phantom pairs, and may fail there.
-bool Analyser::check_row_sources(const Block &block) {
-    pg::Vector<algebra::InputSet> tables; // per input: the stored inputs that it comes from
-    for (size_t i = 0; i < block.inputs.size(); i++) {
-        algebra::InputSet from = 0;
-        if (block.inputs[i].source >= 0) {
-            from = algebra::only(static_cast<int>(i));
-        } else {
-            const algebra::InputSet read = read_inputs(row_expressions(block.rtes[i]));
-            for (size_t j = 0; j < i; j++)
-                if (algebra::has(read, static_cast<int>(j)))
-                    from |= tables[j];
-            if (algebra::size(from) > 1)
-                return not_yet("a function or VALUES list in FROM over columns of several tables");
-        }
-        tables.push_back(from);
-    }
     return true;
 }
 

@@ -103,7 +103,6 @@ class Analyser {
     bool check_features(const Query *q);
     bool check_tree(Node *expression);
     bool finish_block(const Arm &arm, Block *block);
-    bool check_row_sources(const Block &block);
 
     bool from_item(Query *q, Node *item, List *ctes, Arms *arms);
     bool range_table_entry(Query *q, int index, List *ctes, Arms *arms);
