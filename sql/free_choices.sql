@@ -122,4 +122,35 @@ SELECT * FROM chains ORDER BY g;
 TABLE chain;
 SELECT v, d.* FROM unnest('{newest,newest_view,places,chains,chain}'::regclass[]) v, upkeep.verify(v) d;
 
+-- Subqueries that are evaluated again: how floats round, and which of equal values is shown, too.
+CREATE TABLE outside (id int PRIMARY KEY, g int);
+INSERT INTO outside VALUES (1, 0), (2, 1), (3, 2);
+CREATE MATERIALIZED VIEW evaluated AS
+    SELECT id, (SELECT sum(f) FROM t WHERE t.g <= o.g) AS f, (SELECT min(n) FROM t WHERE t.g <= o.g) AS n,
+        (SELECT array_agg(n) FROM (SELECT n FROM t WHERE t.g = o.g GROUP BY n) x) AS a
+    FROM outside o WHERE o.g > 5 OR EXISTS (SELECT FROM t WHERE t.g >= o.g);
+SELECT upkeep.register('evaluated');
+UPDATE t SET n = n + 0.000 WHERE id < 4;
+DELETE FROM t WHERE id = 7;
+SELECT * FROM upkeep.verify('evaluated');
+TRUNCATE again;
+INSERT INTO again SELECT * FROM t ORDER BY md5(t::text) DESC;
+BEGIN;
+DELETE FROM t;
+INSERT INTO t SELECT * FROM again;
+COMMIT;
+SELECT * FROM upkeep.verify('evaluated');
+UPDATE t SET f = f + 1 WHERE id = 9;
+SELECT * FROM upkeep.verify('evaluated');
+
+-- A CTE that only a subquery at the null side of an outer join reads.
+CREATE MATERIALIZED VIEW with_cte AS
+    WITH c AS (SELECT DISTINCT ON (id) id, g FROM t ORDER BY id)
+    SELECT x.u, y.id FROM (SELECT u.g AS u, c.g FROM outside u RIGHT JOIN c ON u.g = c.g + 1 AND u.id < c.id) x
+        RIGHT JOIN (SELECT DISTINCT id, g FROM c) y ON y.g = x.u;
+SELECT upkeep.register('with_cte');
+DELETE FROM t WHERE id IN (8, 9);
+INSERT INTO outside VALUES (4, 1);
+SELECT * FROM upkeep.verify('with_cte');
+
 DROP SCHEMA free_choices CASCADE;

@@ -1,6 +1,7 @@
 // Queries that can be evaluated anywhere: views and the CTEs around them put in place.
 #include "analysis/flatten.hpp"
 #include "analysis/levels.hpp"
+#include "analysis/settle.hpp"
 
 extern "C" {
 #include "rewrite/rewriteHandler.h"
@@ -55,7 +56,7 @@ void become_subquery(RangeTblEntry *rte, Query *query) {
 
 void contain_view(RangeTblEntry *rte, Containing *c) {
     Relation rel = table_open(rte->relid, AccessShareLock);
-    auto *query = static_cast<Node *>(copyObjectImpl(get_view_query(rel)));
+    auto *query = reinterpret_cast<Node *>(settle(get_view_query(rel), Choices::rows));
     table_close(rel, NoLock);
     c->view->facts.push_back({RelationRelationId, rte->relid, 0, "view"});
     Containing inside{NIL, 0, c->view};

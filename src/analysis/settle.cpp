@@ -131,6 +131,19 @@ void settle_query(Query *q, Choices *choices) {
     settle_level(q, *choices);
 }
 
+void settle_sublink(SubLink *link, Choices choices) {
+    settle_child(link->testexpr, &choices);
+    Choices within = choices == Choices::subqueries ? Choices::all : choices;
+    auto *subselect = castNode(Query, link->subselect);
+    if (link->subLinkType == EXISTS_SUBLINK) { // which rows makes no difference
+        pg::walk_query(subselect, settle_child, &within, 0);
+        return;
+    }
+    settle_query(subselect, &within);
+    if (link->subLinkType == ARRAY_SUBLINK)
+        settle_array(subselect);
+}
+
 // From the innermost level outwards, in place.
 bool settle_tree(Node *node, Choices *choices) {
     if (node == nullptr)
@@ -140,16 +153,7 @@ bool settle_tree(Node *node, Choices *choices) {
         return false;
     }
     if (IsA(node, SubLink)) {
-        auto *link = castNode(SubLink, node);
-        auto *subselect = castNode(Query, link->subselect);
-        settle_child(link->testexpr, choices);
-        if (link->subLinkType == EXISTS_SUBLINK) { // which rows makes no difference
-            pg::walk_query(subselect, settle_child, choices, 0);
-            return false;
-        }
-        settle_query(subselect, choices);
-        if (link->subLinkType == ARRAY_SUBLINK)
-            settle_array(subselect);
+        settle_sublink(castNode(SubLink, node), *choices);
         return false;
     }
     const bool stop = pg::walk_tree(node, settle_child, choices);

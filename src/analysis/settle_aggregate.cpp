@@ -156,7 +156,7 @@ bool is_order_sensitive(Oid aggregate, List *arguments) {
 void settle_call(Aggref *call, Choices choices, Query *level) {
     List *arguments = visible_arguments(call);
     if (call->aggkind != AGGKIND_NORMAL || call->aggdistinct != NIL || arguments == NIL ||
-        (choices == Choices::rows && is_value_choice(call->aggfnoid)) || !is_order_sensitive(call->aggfnoid, arguments))
+        (choices != Choices::all && is_value_choice(call->aggfnoid)) || !is_order_sensitive(call->aggfnoid, arguments))
         return;
     const bool by_value = is_float_sum(call->aggfnoid, arguments);
     if (level != nullptr && !by_value && !is_ordered_by_image(call->aggorder, call->args, arguments))

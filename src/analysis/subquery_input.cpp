@@ -128,16 +128,35 @@ void collect_indexes(Node *item, Bitmapset **indexes) {
     collect_indexes(join->rarg, indexes);
 }
 
+/// References of subqueries to the CTEs around the tree: one level further up. `depth`: of the tree's own level, 0.
+bool raise_cte_references(Node *node, void *context) {
+    if (node == nullptr)
+        return false;
+    if (!IsA(node, Query))
+        return pg::walk_tree(node, raise_cte_references, context);
+    int depth = *static_cast<int *>(context) + 1;
+    ListCell *lc;
+    foreach (lc, castNode(Query, node)->rtable) {
+        auto *rte = lfirst_node(RangeTblEntry, lc);
+        if (rte->rtekind == RTE_CTE && static_cast<int>(rte->ctelevelsup) >= depth)
+            rte->ctelevelsup++;
+    }
+    return pg::walk_query(castNode(Query, node), raise_cte_references, &depth, 0);
+}
+
 /// What stands in a query as its columns of these range table entries, so that it can stand one level deeper: the
 /// entries move along, all else becomes a reference to the level above.
 Node *one_level_down(Node *tree, const Bitmapset *moved) {
-    return replace_vars(tree, [&](const Var *var, int depth) {
+    Node *result = replace_vars(tree, [&](const Var *var, int depth) {
         auto *copy = static_cast<Var *>(copyObjectImpl(var));
         const int up = static_cast<int>(var->varlevelsup);
         if (up > depth || (up == depth && !bms_is_member(var->varno, moved)))
             copy->varlevelsup++;
         return reinterpret_cast<Node *>(copy);
     });
+    int depth = 0;
+    raise_cte_references(result, &depth);
+    return result;
 }
 
 /// Adds the columns of one side to a join's entry; returns their numbers.

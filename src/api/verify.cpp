@@ -151,16 +151,23 @@ Surplus find_surplus_of(Relation view, const Query *query) {
     return surplus;
 }
 
-// Of the two results the one that is nearer to the view: what is left then are the rows that are wrong.
+// Of the results that may be stored the one that is nearest to the view: what is left then are the rows that are wrong.
 Surplus find_surplus(Relation view, const Query *query) {
-    const Surplus original = find_surplus_of(view, query);
-    const std::size_t differing = original.view.size() + original.query.size();
-    const Query *settled = analysis::settle(query, analysis::Choices::rows);
-    if (differing == 0 || equal(query, settled)) {
-        return original;
+    Surplus nearest = find_surplus_of(view, query);
+    const Query *tried = query;
+    for (const analysis::Choices choices : {analysis::Choices::rows, analysis::Choices::subqueries}) {
+        const std::size_t differing = nearest.view.size() + nearest.query.size();
+        const Query *settled = analysis::settle(query, choices);
+        if (differing == 0 || equal(tried, settled)) {
+            continue;
+        }
+        const Surplus other = find_surplus_of(view, settled);
+        if (other.view.size() + other.query.size() < differing) {
+            nearest = other;
+        }
+        tried = settled;
     }
-    const Surplus other = find_surplus_of(view, settled);
-    return other.view.size() + other.query.size() < differing ? other : original;
+    return nearest;
 }
 
 void verify(Oid relid, TupleDesc result_desc, Tuplestorestate *result) {
