@@ -43,7 +43,7 @@ Dropped dropped_objects() {
         if (type == "index") {
             dropped.any_index = true;
         } else if (type == "trigger") {
-            dropped.any_trigger = true;
+            dropped.any_trigger |= capture::is_trigger_identity(name);
         } else {
             dropped.views.push_back({oid, pstrdup(name)});
         }

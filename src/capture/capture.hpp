@@ -127,5 +127,7 @@ void require_quiet(Relation relation);
 void drop_triggers(Oid relid);
 /// True if all capture triggers exist and are enabled ALWAYS, or none are needed.
 bool has_triggers(Oid relid);
+/// True if that is what the server calls a trigger of ours: "name" on schema.table.
+bool is_trigger_identity(const char *identity);
 
 } // namespace upkeep::capture

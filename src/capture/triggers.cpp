@@ -143,6 +143,13 @@ bool has_triggers(Oid relid) {
     return right;
 }
 
+bool is_trigger_identity(const char *identity) {
+    return std::any_of(std::begin(row_definitions), std::end(row_definitions), [identity](const Definition &own) {
+        const std::string_view name = quote_identifier(own.name);
+        return std::string_view(identity).substr(0, name.size()) == name;
+    });
+}
+
 void require_quiet(Relation relation) {
     if (is_statement_open() || is_due(Scope::statement)) {
         // A view that is built now would get what is pending a second time.

@@ -57,8 +57,7 @@ bool has_its_rows(Oid relid) {
     Relation rel = try_relation_open(relid, ShareRowExclusiveLock);
     if (rel == nullptr)
         return false;
-    const bool same =
-        rel->rd_createSubid == InvalidSubTransactionId && rel->rd_newRelfilelocatorSubid == InvalidSubTransactionId;
+    const bool same = rel->rd_newRelfilelocatorSubid == InvalidSubTransactionId;
     relation_close(rel, NoLock);
     return same;
 }
