@@ -60,6 +60,8 @@ CREATE MATERIALIZED VIEW f3 AS SELECT h, g FROM t LIMIT 5;
 CREATE MATERIALIZED VIEW f4 AS SELECT h, x FROM t ORDER BY x OFFSET 3 FETCH FIRST 2 ROWS WITH TIES;
 CREATE MATERIALIZED VIEW f5 AS SELECT g, first_value(id) OVER w AS a, last_value(x) OVER w AS b, nth_value(h, 2) OVER w AS c FROM t WINDOW w AS (PARTITION BY g ORDER BY h);
 CREATE MATERIALIZED VIEW f6 AS SELECT h, count(*) AS n FROM t GROUP BY h ORDER BY n DESC LIMIT 2;
+-- Copies, in windows that sort differently.
+CREATE MATERIALIZED VIEW f7 AS SELECT g, h, row_number() OVER (ORDER BY h) AS a, row_number() OVER (PARTITION BY g ORDER BY h DESC) AS b, lag(h) OVER (ORDER BY g) AS c, rank() OVER (PARTITION BY g ORDER BY h) AS r FROM t;
 SELECT upkeep.register(c.oid) FROM pg_class c WHERE relnamespace = 'windows'::regnamespace AND relkind = 'm' ORDER BY relname;
 CREATE VIEW here AS SELECT v.* FROM upkeep.views v JOIN pg_class c ON c.oid = v.view WHERE c.relnamespace = 'windows'::regnamespace;
 SELECT strategy, count(*) FROM here GROUP BY strategy;

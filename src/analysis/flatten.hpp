@@ -170,6 +170,7 @@ class Analyser {
 
     bool windows(Query *q, List *targets, int kept, Arms *arms);
     bool check_windows(const Query *q, const List *calls);
+    void note_keys(const Query *q);
     bool distinct_on(const Query *q, const List *targets, Arms *arms);
     bool limit(const Query *q, const List *targets, Arms *arms);
     bool add_partition(GroupNode *node, const char *name, const List *columns, const List *flow, const List *results,

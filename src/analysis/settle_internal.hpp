@@ -39,4 +39,7 @@ Query *begin_outer(Query *inner);
 /// Names the columns of the subquery.
 void finish_outer(Query *outer, Query *inner);
 
+/// Whether the expressions hold a key of the level's rows, so that no two of them are copies.
+bool tells_rows_apart(Query *q, List *expressions);
+
 } // namespace upkeep::analysis

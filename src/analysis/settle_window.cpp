@@ -149,6 +149,7 @@ class Windows {
         foreach (cell, q->targetList)
             collect_parts(reinterpret_cast<Node *>(lfirst_node(TargetEntry, cell)->expr), &parts_);
         parts_ = distinct_expressions(static_cast<List *>(copyObjectImpl(parts_)));
+        copies_ = !q->hasTargetSRFs && !tells_rows_apart(q, parts_);
     }
 
     void settle() {
@@ -159,6 +160,9 @@ class Windows {
         }
         if (!running_.empty())
             split();
+        else if (copies_)
+            while (List *first = first_of_several())
+                nest(first);
     }
 
   private:
@@ -186,12 +190,21 @@ class Windows {
     Node *replace_function(WindowFunc *function);
     Node *make_nth(WindowFunc *function, Index frame);
     void split();
+    static bool numbers_copies(const Made &made);
+    bool numbers_copies_in(const WindowClause *window) const;
+    int place_outside(const WindowFunc *function) const;
+    List *first_of_several() const;
+    void nest(List *first);
+    Query *divide(List *windows);
     Node *lift(Node *node, Query *outer, Query *inner);
 
     Query *q_;
     List *parts_ = NIL;
+    bool copies_ = false; // rows may be copies of each other
     pg::Vector<Made> made_;
     pg::Vector<Running> running_;
+    List *outside_ = NIL; // windows that stay in the outer query while one is divided
+    List *done_ = NIL;    // windows that a query below has
 };
 
 // The window that takes the place of another; nullptr if that has no peers that differ.
@@ -202,11 +215,14 @@ WindowClause *Windows::make(const WindowClause *window, Remedy remedy) {
     result->copiedOrder = false;
     List *before = list_concat(list_copy(result->partitionClause), result->orderClause);
     List *after = list_copy(before);
-    if (is_ordered_by_image(before, q_->targetList, parts_))
+    const bool copies_matter = copies_ && (remedy == Remedy::order || remedy == Remedy::number);
+    if (!is_ordered_by_image(before, q_->targetList, parts_)) {
+        if (is_ungrouped(q_))
+            order_as_source(q_, &after, &q_->targetList);
+        order_by_image(&after, &q_->targetList, parts_);
+    } else if (!copies_matter) {
         return nullptr;
-    if (is_ungrouped(q_))
-        order_as_source(q_, &after, &q_->targetList);
-    order_by_image(&after, &q_->targetList, parts_);
+    }
     const int npartition = list_length(result->partitionClause);
     if (remedy == Remedy::peers) {
         result->partitionClause = before;
@@ -294,10 +310,8 @@ Node *Windows::make_nth(WindowFunc *function, Index frame) {
     return reinterpret_cast<Node *>(result);
 }
 
-// SELECT f(running(x) OVER (… ORDER BY o)) … becomes
-// SELECT f(last_value(r) OVER (PARTITION BY …, o ORDER BY image)) FROM (SELECT …, running(x) OVER (… ORDER BY o, image
-// ROWS UNBOUNDED PRECEDING) AS r …): of the peers, the last one has seen what all of them see.
-void Windows::split() {
+// The level becomes a query with these windows over one with all others, which is returned.
+Query *Windows::divide(List *windows) {
     Query *inner = makeNode(Query);
     *inner = *q_;
     inner->distinctClause = inner->sortClause = NIL;
@@ -317,8 +331,7 @@ void Windows::split() {
     }
 
     Query *outer = begin_outer(inner);
-    for (const Running &running : running_)
-        outer->windowClause = list_append_unique_ptr(outer->windowClause, running.peers);
+    outer->windowClause = windows;
     foreach (cell, q_->targetList) {
         const auto *entry = lfirst_node(TargetEntry, cell);
         auto *copy = makeTargetEntry(
@@ -341,6 +354,83 @@ void Windows::split() {
     IncrementVarSublevelsUp(reinterpret_cast<Node *>(inner), 1, 1);
     finish_outer(outer, inner);
     *q_ = *outer;
+    return inner;
+}
+
+// SELECT f(running(x) OVER (… ORDER BY o)) … becomes
+// SELECT f(last_value(r) OVER (PARTITION BY …, o ORDER BY image)) FROM (SELECT …, running(x) OVER (… ORDER BY o, image
+// ROWS UNBOUNDED PRECEDING) AS r …): of the peers, the last one has seen what all of them see.
+void Windows::split() {
+    List *windows = NIL;
+    for (const Running &running : running_)
+        windows = list_append_unique_ptr(windows, running.peers);
+    divide(windows);
+}
+
+// The windows of the level that sort as its first settled one does; NIL where all settled windows do.
+List *Windows::first_of_several() const {
+    List *first = NIL;
+    bool several = false;
+    const auto order = [](const WindowClause *w) { return list_concat_copy(w->partitionClause, w->orderClause); };
+    for (const Made &made : made_) {
+        if (!numbers_copies(made) || list_member_ptr(done_, made.window))
+            continue;
+        if (first == NIL || equal(order(linitial_node(WindowClause, first)), order(made.window)))
+            first = lappend(first, made.window);
+        else
+            several = true;
+    }
+    return several ? first : NIL;
+}
+
+// Whether functions of this window make a difference between rows that are copies.
+bool Windows::numbers_copies(const Made &made) {
+    return made.window != nullptr && (made.remedy == Remedy::order || made.remedy == Remedy::number);
+}
+
+bool Windows::numbers_copies_in(const WindowClause *window) const {
+    for (const Made &made : made_)
+        if (made.window == window && numbers_copies(made))
+            return true;
+    return false;
+}
+
+// Where the window of a function is among those that stay outside; -1: it goes into the inner query.
+int Windows::place_outside(const WindowFunc *function) const {
+    if (outside_ != NIL)
+        for (int i = 0; i < list_length(outside_); i++)
+            if (list_nth_node(WindowClause, outside_, i)->winref == function->winref)
+                return i;
+    return -1;
+}
+
+// Of rows that are copies, it is open which gets which result of a window. A second window that sorts otherwise must
+// meet them in the same order: its ORDER BY goes on with the results of the first one, which a query below computes.
+void Windows::nest(List *first) {
+    done_ = list_concat(done_, first);
+    List *results = NIL;
+    outside_ = NIL;
+    ListCell *cell;
+    foreach (cell, q_->windowClause)
+        if (!list_member_ptr(first, lfirst(cell)))
+            outside_ = lappend(outside_, lfirst(cell));
+    Query *inner = divide(outside_);
+    for (Made &made : made_) // the outer query has copies
+        for (int i = 0; i < list_length(outside_); i++)
+            if (list_nth(outside_, i) == made.window)
+                made.window = list_nth_node(WindowClause, q_->windowClause, i);
+    foreach (cell, inner->targetList)
+        if (IsA(lfirst_node(TargetEntry, cell)->expr, WindowFunc))
+            results = lappend(results, makeVarFromTargetEntry(1, lfirst_node(TargetEntry, cell)));
+    foreach (cell, q_->windowClause) {
+        auto *window = lfirst_node(WindowClause, cell);
+        if (!numbers_copies_in(window))
+            continue;
+        const int npartition = list_length(window->partitionClause);
+        List *order = list_concat_copy(window->partitionClause, window->orderClause);
+        order_by_image(&order, &q_->targetList, results);
+        window->orderClause = list_copy_tail(order, npartition);
+    }
 }
 
 // An expression over the columns of the inner query, which gets those that it needs.
@@ -355,14 +445,19 @@ Node *Windows::lift(Node *node, Query *outer, Query *inner) {
     // A row made for an order is made again outside: its type is no column's.
     const bool is_expression =
         !IsA(node, List) && !IsA(node, CaseWhen) && !IsA(node, NamedArgExpr) && !IsA(node, RowExpr);
-    if (!is_expression || (!IsA(node, WindowFunc) && contain_windowfuncs(node)))
-        return pg::mutate_tree(
+    const int place = IsA(node, WindowFunc) ? place_outside(castNode(WindowFunc, node)) : -1;
+    if (!is_expression || place >= 0 || (!IsA(node, WindowFunc) && contain_windowfuncs(node))) {
+        Node *result = pg::mutate_tree(
             node,
             [](Node *child, void *c) {
                 auto *levels = static_cast<Context *>(c);
                 return pg::guard([&] { return levels->windows->lift(child, levels->outer, levels->inner); });
             },
             &context);
+        if (place >= 0)
+            castNode(WindowFunc, result)->winref = static_cast<Index>(place + 1);
+        return result;
+    }
     TargetEntry *column = nullptr;
     ListCell *cell;
     foreach (cell, inner->targetList)

@@ -5,6 +5,10 @@
 #include "analysis/flatten.hpp"
 #include "analysis/partition.hpp"
 
+extern "C" {
+#include "catalog/pg_constraint.h"
+}
+
 namespace upkeep::analysis {
 
 namespace {
@@ -150,6 +154,17 @@ bool Analyser::check_windows(const Query *q, const List *calls) {
     return true;
 }
 
+/// settle() looks for keys that tell the rows of windows apart.
+void Analyser::note_keys(const Query *q) {
+    ListCell *lc;
+    foreach (lc, q->rtable) {
+        const auto *rte = lfirst_node(RangeTblEntry, lc);
+        Oid constraint;
+        if (rte->rtekind == RTE_RELATION && get_primary_key_attnos(rte->relid, false, &constraint) != nullptr)
+            view_->facts.push_back({ConstraintRelationId, constraint, 0, "key"});
+    }
+}
+
 /// The targets (expressions of the query level) over the level's rows; those beyond the first `kept` only make rows.
 bool Analyser::windows(Query *q, List *targets, int kept, Arms *arms) {
     List *calls = NIL;
@@ -157,6 +172,7 @@ bool Analyser::windows(Query *q, List *targets, int kept, Arms *arms) {
     if (!check_windows(q, calls))
         return false;
     const pg::Vector<WindowGroup> groups = group_windows(q, calls);
+    note_keys(q);
 
     Leaves leaves;
     ListCell *lc;

@@ -24,14 +24,13 @@ class Windows:
         most = min(most, len(items))
         return [i.sql for i in self.rng.sample(items, self.rng.randint(min(least, most), most))]
 
-    def window(self, items, tied, ranked):
-        """Returns (sql, kind, determined) of one window function call. `tied`: orders may leave ties that matter.
-        `ranked`: only functions that do not depend on the order of peers."""
+    def window(self, items, tied):
+        """Returns (sql, kind, determined) of one window function call. `tied`: orders may leave ties that matter."""
         rng = self.rng
         keys = self.some(items, 0, 2) if rng.random() < 0.8 else []
         partition = f"PARTITION BY {', '.join(keys)} " if keys else ""
         self.note("window" if keys else "window over all rows")
-        roll = rng.random() * (0.5 if ranked else 1)
+        roll = rng.random()
         if roll < 0.25:
             name = rng.choice(list(RANKS))
             return f"{name} OVER ({partition}ORDER BY {self.sorted(self.some(items, 1, 2))})", RANKS[name], True
@@ -85,11 +84,11 @@ class Windows:
     def lay_windows(self, select, count, tied=False):
         """Adds window function calls to a select. True: the result is determined."""
         items, determined = list(select.items), True
-        # Of rows that are copies, it is open which gets which pair of results of two functions.
+        # Of rows that are copies, it is open which gets which pair of results of two functions: verify settles that.
         copies = not select.group and not select.distinct
         for number in range(count):
-            sql, kind, sure = self.window(items, tied, ranked=copies and number > 0)
-            determined &= sure
+            sql, kind, sure = self.window(items, tied)
+            determined &= sure and (number == 0 or not copies or not tied)
             select.items.append(Item(sql, kind, f"w{number}", aggregate=True))
         return determined
 
