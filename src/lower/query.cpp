@@ -2,11 +2,14 @@
 
 #include "analysis/row_source.hpp"
 #include "pg/names.hpp"
+#include "pg/row_hash.hpp"
 
 #include "lower/sql.hpp"
 
 extern "C" {
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_operator_d.h"
+#include "parser/parse_oper.h"
 }
 
 namespace upkeep::lower {
@@ -319,6 +322,51 @@ void add_quals(Query *q, const Block &block, algebra::InputSet changed, algebra:
 
 namespace {
 
+/// Rows of a numbered delta that are alike in the columns which the conditions read touch the same rows: one of them is
+/// enough, and its number is the least, so that a key with many changes is looked at once. (SELECT c1, …, min(r) FROM
+/// the numbered delta GROUP BY …); the delta as it is where alike cannot be told, or no column is read.
+Query *one_of_alike(Query *numbered, const pg::Vector<Var *> &columns, List *names) {
+    Query *q = select_nothing();
+    q->rtable = list_make1(subquery_entry(numbered, makeAlias("n", NIL), names));
+    add_item(q, 1);
+    for (size_t c = 0; c < columns.size(); c++) {
+        if (columns[c] == nullptr) {
+            add_target(q, static_cast<Expr *>(copyObjectImpl(
+                              list_nth_node(TargetEntry, numbered->targetList, static_cast<int>(c))->expr)));
+            continue;
+        }
+        auto *var = static_cast<Var *>(copyObjectImpl(columns[c]));
+        if (!pg::prepare_column_ops(var->vartype, var->varcollid, InvalidOid).image_equality)
+            return numbered;
+        var->varno = 1;
+        var->varattno = static_cast<AttrNumber>(c + 1);
+        var->varlevelsup = 0;
+        add_target(q, reinterpret_cast<Expr *>(var));
+        SortGroupClause *clause = makeNode(SortGroupClause);
+        clause->tleSortGroupRef = static_cast<Index>(c + 1);
+        get_sort_group_operators(var->vartype, true, true, false, &clause->sortop, &clause->eqop, nullptr,
+                                 &clause->hashable);
+        llast_node(TargetEntry, q->targetList)->ressortgroupref = clause->tleSortGroupRef;
+        q->groupClause = lappend(q->groupClause, clause);
+    }
+    if (q->groupClause == NIL)
+        return numbered;
+    Expr *number =
+        reinterpret_cast<Expr *>(makeVar(1, static_cast<AttrNumber>(columns.size() + 1), INT8OID, -1, InvalidOid, 0));
+    Aggref *least = makeNode(Aggref);
+    least->aggfnoid = F_MIN_INT8;
+    least->aggtype = INT8OID;
+    least->aggargtypes = list_make1_oid(INT8OID);
+    least->args = list_make1(makeTargetEntry(number, 1, nullptr, false));
+    least->aggkind = AGGKIND_NORMAL;
+    least->aggsplit = AGGSPLIT_SIMPLE;
+    least->aggno = least->aggtransno = -1;
+    least->location = -1;
+    q->hasAggs = true;
+    add_target(q, reinterpret_cast<Expr *>(least));
+    return q;
+}
+
 /// The delta of a watched input with a number for each row, r, so that the first of several that touch a row can be
 /// told: (SELECT d.*, row_number() OVER () AS r FROM the delta d).
 RangeTblEntry *numbered_delta(const Block &block, int input) {
@@ -370,7 +418,7 @@ RangeTblEntry *numbered_delta(const Block &block, int input) {
     List *names = NIL;
     for (size_t c = 0; c <= columns.size(); c++)
         names = lappend(names, makeString(psprintf("c%zu", c + 1)));
-    return subquery_entry(q, occurrence_alias(input, NIL), names);
+    return subquery_entry(one_of_alike(q, columns, names), occurrence_alias(input, NIL), names);
 }
 
 /// The conditions that tie a watched input, which is entry `index` of the query at `depth` below the block's query.
