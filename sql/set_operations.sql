@@ -30,4 +30,18 @@ SELECT * FROM v2 ORDER BY id, g;
 TRUNCATE l;
 TABLE wrong;
 SELECT view FROM upkeep.views WHERE state <> 'active';
+-- An arm with a subquery that is evaluated again.
+CREATE TABLE outside (n int, c text);
+CREATE TABLE inside (n int);
+INSERT INTO outside SELECT i, 'c' || i FROM generate_series(1, 5) i;
+INSERT INTO inside VALUES (2), (3), (3), (NULL);
+CREATE MATERIALIZED VIEW with_arms AS
+    SELECT o.c, (SELECT array_agg(i.n ORDER BY i.n) FROM inside i WHERE i.n < o.n) AS a FROM outside o
+    UNION SELECT c, NULL FROM outside o WHERE o.n NOT IN (SELECT i.n FROM inside i WHERE i.n > o.n);
+SELECT upkeep.register('with_arms');
+INSERT INTO inside VALUES (1), (4);
+DELETE FROM inside WHERE n IS NULL OR n = 3;
+UPDATE outside SET n = n + 1 WHERE n > 2;
+SELECT * FROM with_arms ORDER BY c, a;
+SELECT * FROM upkeep.verify('with_arms');
 DROP SCHEMA sides CASCADE;

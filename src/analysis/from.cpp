@@ -27,9 +27,6 @@ Node *shift_inputs(Node *expression, int by) {
     });
 }
 
-namespace {
-
-/// References to outer queries, as they read one query further out.
 Node *lower_outer(Node *expression) {
     return replace_vars(expression, [](const Var *var, int depth) {
         auto *copy = static_cast<Var *>(copyObjectImpl(var));
@@ -39,7 +36,7 @@ Node *lower_outer(Node *expression) {
     });
 }
 
-} // namespace
+namespace {} // namespace
 
 Node *Analyser::to_inputs(Node *expression, const Arm &arm) {
     const char *trouble = nullptr, *system_name = nullptr;

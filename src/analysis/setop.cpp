@@ -122,14 +122,12 @@ bool Analyser::set_operation(Query *q, Node *tree, List *ctes, Arms *out) {
             return false;
         for (Arm &arm : below) {
             // The subquery stands one level below the set operation.
-            IncrementVarSublevelsUp(reinterpret_cast<Node *>(arm.outputs), -1, 1);
-            IncrementVarSublevelsUp(reinterpret_cast<Node *>(arm.quals), -1, 1);
+            arm.outputs = reinterpret_cast<List *>(lower_outer(reinterpret_cast<Node *>(arm.outputs)));
+            arm.quals = reinterpret_cast<List *>(lower_outer(reinterpret_cast<Node *>(arm.quals)));
             for (RangeTblEntry *&rte : arm.rtes)
-                rte = map_row_expressions(rte, [](Node *node) {
-                    auto *copy = static_cast<Node *>(copyObjectImpl(node));
-                    IncrementVarSublevelsUp(copy, -1, 1);
-                    return copy;
-                });
+                rte = map_row_expressions(rte, lower_outer);
+            for (Watch &watch : arm.watches)
+                watch.quals = reinterpret_cast<List *>(lower_outer(reinterpret_cast<Node *>(watch.quals)));
         }
         *out = below;
         return true;
