@@ -22,6 +22,9 @@ CREATE MATERIALIZED VIEW typed AS SELECT t FROM t;
 CREATE MATERIALIZED VIEW counted AS SELECT a, count(t) AS c, array_agg(t ORDER BY id) AS l FROM t GROUP BY a;
 CREATE MATERIALIZED VIEW nullable AS SELECT t.id, u IS NULL AS none, u::text, to_jsonb(u) AS j FROM t LEFT JOIN u ON u.k = t.id;
 CREATE MATERIALIZED VIEW nullable_count AS SELECT t.id, count(u) AS c, count(*) AS all FROM t LEFT JOIN u ON u.k = t.id GROUP BY t.id;
+CREATE MATERIALIZED VIEW compared AS SELECT t.id, u IS NULL AS none, u::text AS u, to_jsonb(u) AS j FROM t LEFT JOIN u ON u.k < t.id;
+CREATE MATERIALIZED VIEW compared_record AS SELECT t.id, to_jsonb(s) AS j, s IS NULL AS none FROM t LEFT JOIN (SELECT k AS "The key", v FROM u) s ON s."The key" > t.a;
+CREATE MATERIALIZED VIEW in_subquery AS SELECT t.id, ARRAY(SELECT u::text FROM u WHERE u.k = t.id ORDER BY u.v) AS l, (SELECT to_jsonb(u) FROM u WHERE u.k = t.a ORDER BY v LIMIT 1) AS j FROM t;
 CREATE MATERIALIZED VIEW full_sides AS SELECT t, u, u IS DISTINCT FROM NULL AS some FROM t FULL JOIN u ON u.k = t.a;
 CREATE MATERIALIZED VIEW subquery AS SELECT row_to_json(s)::text AS j, s::text FROM (SELECT id + 1 AS next, w AS "The word" FROM t) s;
 CREATE MATERIALIZED VIEW grouped AS SELECT to_jsonb(s) AS j, u.v FROM (SELECT a, count(*) AS c FROM t GROUP BY a) s LEFT JOIN u ON u.k = s.a;
@@ -67,4 +70,5 @@ TABLE wrong;
 SELECT s FROM texts WHERE id = 9;
 CREATE TABLE heir () INHERITS (u);
 SELECT code, what FROM upkeep.explain('SELECT tableoid, k FROM u');
+SELECT code, what FROM upkeep.explain('SELECT id, ARRAY(SELECT ctid FROM u WHERE u.k = t.id) FROM t');
 SELECT code, what, why, hint FROM upkeep.explain('SELECT xmin, id FROM t') \gx

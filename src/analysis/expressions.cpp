@@ -2,6 +2,7 @@
 
 extern "C" {
 #include "access/transam.h"
+#include "catalog/heap.h"
 #include "utils/regproc.h"
 }
 
@@ -11,6 +12,12 @@ const pg::Refusal *make_refusal(const char *code, const char *what, const char *
     auto *r = pg::create<pg::Refusal>();
     *r = {code, what, why, hint};
     return r;
+}
+
+const pg::Refusal *refuse_system_column(AttrNumber column) {
+    return make_refusal(
+        "system-column", psprintf("system column %s", NameStr(SystemAttributeDefinition(column)->attname)),
+        "It tells how a row is stored, which changes without any change of data.", "Leave the column out.");
 }
 
 namespace {
@@ -313,6 +320,10 @@ bool walk_expression(Node *node, void *context) {
         (IsA(node, RangeTblFunction) && are_refused_inputs(castNode(RangeTblFunction, node)->funccoltypes, walk)) ||
         (IsA(node, TableFunc) && are_refused_inputs(castNode(TableFunc, node)->coltypes, walk)))
         return true;
+    if (IsA(node, Var) && castNode(Var, node)->varattno < 0) {
+        walk->refusal = refuse_system_column(castNode(Var, node)->varattno);
+        return true;
+    }
     if (IsA(node, Var) || IsA(node, Const) || IsA(node, FuncExpr)) {
         const Oid type = exprType(node);
         if (type >= FirstUnpinnedObjectId && type_is_enum(type))

@@ -12,6 +12,9 @@ const pg::Refusal *check_expression(Node *expression, ViewQuery *view);
 /// The same for a whole query that is evaluated as it stands, with all that is inside it.
 const pg::Refusal *check_subquery(Query *query, ViewQuery *view);
 
+/// The refusal of a system column such as ctid.
+const pg::Refusal *refuse_system_column(AttrNumber column);
+
 /// Refusals that more than one place raises.
 const pg::Refusal *row_locking();
 const pg::Refusal *tablesample();

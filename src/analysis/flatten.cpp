@@ -210,6 +210,19 @@ bool Analyser::finish(const Arms &arms, Flow *flow) {
     return true;
 }
 
+void note_column(ViewQuery *view, TableSource *table, AttrNumber column) {
+    if (column != 0) {
+        table->used = bms_add_member(table->used, column - FirstLowInvalidHeapAttributeNumber);
+        return;
+    }
+    Relation rel = table_open(table->relid, AccessShareLock);
+    for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+        if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
+            table->used = bms_add_member(table->used, i + 1 - FirstLowInvalidHeapAttributeNumber);
+    table_close(rel, NoLock);
+    view->facts.push_back({RelationRelationId, table->relid, 0, "row"});
+}
+
 namespace {
 
 void note_columns(ViewQuery *view, const Block &block, Node *tree) {
@@ -220,7 +233,7 @@ void note_columns(ViewQuery *view, const Block &block, Node *tree) {
         if (input.kind != algebra::InputKind::table)
             return;
         TableSource &table = view->tables[input.source];
-        table.used = bms_add_member(table.used, var->varattno - FirstLowInvalidHeapAttributeNumber);
+        note_column(view, &table, var->varattno);
     });
 }
 

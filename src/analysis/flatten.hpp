@@ -22,7 +22,9 @@ inline constexpr int kInputBase = 30000;
 struct Binding {
     int input = -1;
     List *columns = NIL;
-    bool absent = false; // on the nullable side of an outer join, without a match
+    bool absent = false;   // on the nullable side of an outer join, without a match
+    bool nullable = false; // the columns are NULL without a match
+    Node *row = nullptr;   // then, the whole row, which is NULL too
 };
 
 /// The variables of a watched relation have this varno.
@@ -182,6 +184,9 @@ class Analyser {
     ViewQuery *view_;
     Oid owner_;
 };
+
+/// Notes that a column of the table is read; 0: all of them, as a row.
+void note_column(ViewQuery *view, TableSource *table, AttrNumber column);
 
 /// The value of a system column that follows from the query (tableoid of a table without children), or nullptr.
 Node *system_column(const Arm &arm, const Var *var);

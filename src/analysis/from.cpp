@@ -10,7 +10,6 @@
 
 extern "C" {
 #include "access/transam.h"
-#include "catalog/heap.h"
 #include "catalog/pg_inherits.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/rls.h"
@@ -39,7 +38,8 @@ Node *lower_outer(Node *expression) {
 namespace {} // namespace
 
 Node *Analyser::to_inputs(Node *expression, const Arm &arm) {
-    const char *trouble = nullptr, *system_name = nullptr;
+    const char *trouble = nullptr;
+    AttrNumber system_column_read = 0;
     Node *result = replace_vars(expression, [&](const Var *var, int depth) {
         auto *copy = static_cast<Var *>(copyObjectImpl(var));
         Node *value = nullptr;
@@ -52,7 +52,7 @@ Node *Analyser::to_inputs(Node *expression, const Arm &arm) {
         }
         if (var->varattno <= 0) {
             if (var->varattno < 0 && (value = system_column(arm, var)) == nullptr) {
-                system_name = NameStr(SystemAttributeDefinition(var->varattno)->attname);
+                system_column_read = var->varattno;
                 return reinterpret_cast<Node *>(copy);
             }
             if (var->varattno == 0)
@@ -70,9 +70,8 @@ Node *Analyser::to_inputs(Node *expression, const Arm &arm) {
     });
     if (trouble != nullptr)
         not_yet(trouble);
-    if (system_name != nullptr)
-        refuse("system-column", psprintf("system column %s", system_name),
-               "It tells how a row is stored, which changes without any change of data.", "Leave the column out.");
+    if (system_column_read != 0 && refusal == nullptr)
+        refusal = refuse_system_column(system_column_read);
     return result;
 }
 

@@ -251,11 +251,15 @@ bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms
     // Only the columns that the query mentions.
     pg::Vector<std::pair<int, int>> columns;
     Bitmapset *mentioned = nullptr;
+    pg::Vector<const Var *> rows; // whole rows
+    rows.resize(list_length(q->rtable), nullptr);
     for_each_var(
         reinterpret_cast<Node *>(q),
         [&](const Var *var, int depth) {
             if (static_cast<int>(var->varlevelsup) == depth && bms_is_member(var->varno, moved) && var->varattno > 0)
                 mentioned = bms_add_member(mentioned, var->varno * 2000 + var->varattno);
+            if (static_cast<int>(var->varlevelsup) == depth && bms_is_member(var->varno, moved) && var->varattno == 0)
+                rows[static_cast<size_t>(var->varno - 1)] = var;
         },
         -1);
     // Columns of joins read those of what they join.
@@ -275,6 +279,15 @@ bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms
         RangeTblEntry *rte = rt_fetch(i, q->rtable);
         if (rte->rtekind == RTE_JOIN)
             continue;
+        if (const Var *row = rows[static_cast<size_t>(i - 1)]) {
+            auto *var = static_cast<Var *>(copyObjectImpl(row));
+            var->varlevelsup = 0;
+            const auto n = static_cast<AttrNumber>(list_length(sub->targetList) + 1);
+            sub->targetList =
+                lappend(sub->targetList, makeTargetEntry(reinterpret_cast<Expr *>(var), n, psprintf("c%d", n), false));
+            bindings[i - 1].row =
+                reinterpret_cast<Node *>(makeVar(i, n, row->vartype, row->vartypmod, row->varcollid, 0));
+        }
         List *vars = NIL;
         expandRTE(rte, i, 0, -1, true, nullptr, &vars);
         ListCell *v;
@@ -303,13 +316,18 @@ bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms
         if (input < 0)
             return false;
         for (int i = -1; (i = bms_next_member(moved, i)) >= 0;) {
-            arm.bindings[i - 1].input = -1;
-            arm.bindings[i - 1].columns = reinterpret_cast<List *>(
-                replace_vars(reinterpret_cast<Node *>(bindings[i - 1].columns), [&](const Var *var, int) {
+            auto of_input = [&](Node *node) {
+                return replace_vars(node, [&](const Var *var, int) {
                     auto *copy = static_cast<Var *>(copyObjectImpl(var));
                     copy->varno = kInputBase + input;
                     return reinterpret_cast<Node *>(copy);
-                }));
+                });
+            };
+            Binding &binding = arm.bindings[i - 1];
+            binding.input = -1;
+            binding.nullable = true;
+            binding.columns = reinterpret_cast<List *>(of_input(reinterpret_cast<Node *>(bindings[i - 1].columns)));
+            binding.row = bindings[i - 1].row == nullptr ? nullptr : of_input(bindings[i - 1].row);
         }
     }
     return true;

@@ -175,7 +175,7 @@ void note_var(const Noting &noting, const Var *var) {
         return;
     for (TableSource &table : noting.view->tables)
         if (table.relid == rte->relid)
-            table.used = bms_add_member(table.used, var->varattno - FirstLowInvalidHeapAttributeNumber);
+            note_column(noting.view, &table, var->varattno);
 }
 
 bool note_tables(Node *node, void *context) {

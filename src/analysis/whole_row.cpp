@@ -31,6 +31,8 @@ Node *Analyser::whole_row(const Arm &arm, const Var *var) {
     RangeTblEntry *rte = rt_fetch(var->varno, arm.rtable);
     if (rte->rtekind == RTE_RELATION)
         view_->facts.push_back({RelationRelationId, rte->relid, 0, "row"});
+    if (binding.row != nullptr)
+        return static_cast<Node *>(copyObjectImpl(binding.row));
     List *names = rte->eref->colnames;
     RowExpr *row = makeNode(RowExpr);
     row->args = binding.columns != NIL ? static_cast<List *>(copyObjectImpl(binding.columns))
@@ -49,7 +51,8 @@ Node *system_column(const Arm &arm, const Var *var) {
         return nullptr;
     if (binding.absent)
         return reinterpret_cast<Node *>(makeNullConst(OIDOID, -1, InvalidOid));
-    if (rte->relkind != RELKIND_RELATION || (rte->inh && catalog::has_inheritance_children(rte->relid)))
+    if (binding.nullable || rte->relkind != RELKIND_RELATION ||
+        (rte->inh && catalog::has_inheritance_children(rte->relid)))
         return nullptr;
     return reinterpret_cast<Node *>(
         makeConst(OIDOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(rte->relid), false, true));
