@@ -198,11 +198,15 @@ bool Analyser::check_member(Oid relid) {
         return refuse("unlogged-table", what("unlogged table"),
                       "An unlogged table is emptied by a crash, without any change that could be captured.",
                       "ALTER TABLE … SET LOGGED.");
-    if (catalog::is_subscribed(relid))
-        return refuse("subscription-table", what("table"),
-                      "A logical replication subscription feeds it, whose changes fire no statement triggers.",
-                      "Register the materialized view with mode => 'manual'.");
-    return true;
+    return check_feed(relid);
+}
+
+bool Analyser::check_feed(Oid relid) {
+    if (!catalog::is_subscribed(relid))
+        return true;
+    return refuse("subscription-table", psprintf("table %s", pg::qualified_name(relid)),
+                  "A logical replication subscription feeds it, whose changes fire no statement triggers.",
+                  "Register the materialized view with mode => 'manual'.");
 }
 
 bool Analyser::check_table(Oid relid, bool only) {
@@ -218,6 +222,9 @@ bool Analyser::check_table(Oid relid, bool only) {
                       "Use a table of your own.");
     for (Oid member : only ? pg::Vector<Oid>() : catalog::table_and_heirs(relid, AccessShareLock))
         if (!check_member(member))
+            return false;
+    for (Oid ancestor : catalog::ancestors(relid))
+        if (!check_feed(ancestor))
             return false;
     if (catalog::has_foreign_partition(relid))
         return refuse("foreign-table", what("foreign partition beside table"),

@@ -276,7 +276,7 @@ const char *members(Oid relid) {
     relation_close(relation, AccessShareLock);
     appendStringInfoChar(&description, has_foreign_partition(relid) ? 'f' : '-');
     for (const Oid ancestor : ancestors(relid)) {
-        appendStringInfo(&description, " %u", ancestor);
+        appendStringInfo(&description, " %u%s", ancestor, is_subscribed(ancestor) ? "s" : "");
     }
     return description.data;
 }

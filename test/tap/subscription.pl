@@ -35,6 +35,20 @@ $subscriber->safe_psql('postgres', "SELECT upkeep.refresh('m')");
 is($subscriber->safe_psql('postgres', 'SELECT * FROM m ORDER BY g'), "1|2\n2|1", 'a manual view follows when refreshed');
 is($subscriber->safe_psql('postgres', "SELECT * FROM upkeep.verify('m')"), '', 'and is right');
 
+# A partition of a table that a subscription feeds is fed too.
+$_->safe_psql('postgres', q{
+    CREATE TABLE p (id int PRIMARY KEY, g int) PARTITION BY RANGE (id);
+    CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+}) for ($publisher, $subscriber);
+$subscriber->safe_psql('postgres', q{
+    CREATE MATERIALIZED VIEW leaf AS SELECT g, count(*) AS n FROM p1 GROUP BY g;
+    SELECT upkeep.register('leaf');
+});
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION tree FOR TABLE p WITH (publish_via_partition_root = true)');
+($code, $out, $err) = $subscriber->psql('postgres', "CREATE SUBSCRIPTION tree CONNECTION '$connection' PUBLICATION tree");
+like($err, qr/materialized view "leaf" is not kept up to date any more/, 'a view of a partition is stale when its root is fed');
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION tree; DROP TABLE p CASCADE');
+
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION sub');
 $subscriber->safe_psql('postgres', "SELECT upkeep.register('m'); INSERT INTO t VALUES (9, 9)");
 is($subscriber->safe_psql('postgres', "SELECT * FROM upkeep.verify('m')"), '', 'without the subscription it is immediate again');
