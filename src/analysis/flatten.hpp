@@ -201,6 +201,9 @@ Node *shift_inputs(Node *expression, int by);
 /// A key that is no grouping expression of the query itself: by the default equality of its type.
 KeyColumn functional_key(Node *column);
 
+/// References to outer queries, as they read one query further out.
+Node *lower_outer(Node *expression);
+
 /// The one arm of a block over a node.
 Arm arm_over_node(int number);
 

@@ -35,8 +35,6 @@ Node *lower_outer(Node *expression) {
     });
 }
 
-namespace {} // namespace
-
 Node *Analyser::to_inputs(Node *expression, const Arm &arm) {
     const char *trouble = nullptr;
     AttrNumber system_column_read = 0;

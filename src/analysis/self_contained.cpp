@@ -75,10 +75,11 @@ void contain_cte(RangeTblEntry *rte, Containing *c) {
             continue;
         if (cte->cterecursive && up < c->inside)
             return; // its list stays where it is
-        Containing there{list_copy_tail(c->ctes, cte->cterecursive ? up + 1 : up), 0, c->view};
-        Query *query =
-            cte->cterecursive ? recursive_query(rte, scope) : static_cast<Query *>(copyObjectImpl(cte->ctequery));
-        IncrementVarSublevelsUp(reinterpret_cast<Node *>(query), up, 1);
+        // Where it comes to stand, the queries around it are further out.
+        Query *query = cte->cterecursive ? recursive_query(rte, scope)
+                                         : static_cast<Query *>(copyObjectImpl(cte->ctequery));
+        IncrementVarSublevelsUp(reinterpret_cast<Node *>(query), cte->cterecursive ? up + 1 : up, 1);
+        Containing there = *c;
         become_subquery(rte, reinterpret_cast<Query *>(contain(reinterpret_cast<Node *>(query), &there)));
         return;
     }

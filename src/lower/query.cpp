@@ -154,22 +154,30 @@ void append_old_state(StringInfo sql, const Block &block, int input) {
         appendStringInfo(&delta, "d.c%d, ", number);
     };
     const analysis::GroupNode *node = block.nodes[input];
+    const bool derived = node != nullptr && node->kind == analysis::NodeKind::derived;
     const Oid relid = node != nullptr ? node->stored : block.rtes[input]->relid;
     for (size_t i = 0; node != nullptr && i < node->columns.size(); i++)
         column(static_cast<int>(i) + 1,
-               psprintf("s.%s", quote_identifier(get_attname(relid, node->stored_columns[i], false))));
-    Relation rel = table_open(relid, AccessShareLock);
-    for (int i = 0; node == nullptr && i < RelationGetNumberOfAttributes(rel); i++) {
-        Form_pg_attribute a = TupleDescAttr(RelationGetDescr(rel), i);
-        column(i + 1, a->attisdropped ? "NULL::integer" : psprintf("s.%s", quote_identifier(NameStr(a->attname))));
+               derived ? psprintf("s.c%zu", i + 1)
+                       : psprintf("s.%s", quote_identifier(get_attname(relid, node->stored_columns[i], false))));
+    const char *from = nullptr;
+    if (derived) {
+        from = psprintf("(%s)", pg_get_querydef(contents_query(*node->input.blocks[0]), false));
+    } else {
+        Relation rel = table_open(relid, AccessShareLock);
+        for (int i = 0; node == nullptr && i < RelationGetNumberOfAttributes(rel); i++) {
+            Form_pg_attribute a = TupleDescAttr(RelationGetDescr(rel), i);
+            column(i + 1, a->attisdropped ? "NULL::integer" : psprintf("s.%s", quote_identifier(NameStr(a->attname))));
+        }
+        table_close(rel, NoLock);
+        const char *only = node == nullptr && !block.rtes[input]->inh ? "ONLY " : "";
+        from = psprintf("%s%s", only, pg::qualified_name(relid));
     }
-    table_close(rel, NoLock);
-    const char *only = node == nullptr && !block.rtes[input]->inh ? "ONLY " : "";
     const int source = block.inputs[input].source;
     appendStringInfo(sql,
-                     "%s(%sw) AS NOT MATERIALIZED (SELECT %s1::bigint FROM %s%s s UNION ALL SELECT z.* FROM (SELECT "
+                     "%s(%sw) AS NOT MATERIALIZED (SELECT %s1::bigint FROM %s s UNION ALL SELECT z.* FROM (SELECT "
                      "%s- d.w FROM %s d OFFSET 0) z)",
-                     old_name(input), names.data, state.data, only, pg::qualified_name(relid), delta.data,
+                     old_name(input), names.data, state.data, from, delta.data,
                      node != nullptr ? node_delta_name(source) : delta_name(source));
 }
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from expressions import comparable, refs_of
 from model import Column, Item, Ref, Select, quote
 from operators import Operators
+from subqueries import Subqueries
 from windows import Windows
 from values import SPARE_KINDS
 
@@ -20,7 +21,7 @@ class Source:
         return refs_of(self.columns, quote(self.alias), quote)
 
 
-class Sources(Operators, Windows):
+class Sources(Operators, Subqueries, Windows):
     """Builds FROM clauses."""
 
     source = Source
@@ -60,6 +61,11 @@ class Sources(Operators, Windows):
             extra = self.function(refs)
             text += rng.choice([", ", " CROSS JOIN "]) + extra.text
             refs += extra.refs()
+        elif self.rich and depth == 0 and not self.inside and rng.random() < 0.1:
+            extra = self.lateral(refs, len(sources) == 1)
+            if extra:
+                text += extra[0]
+                refs += extra[1].refs()
         return text, refs, where
 
     def one(self, room, depth, others):
@@ -119,7 +125,7 @@ class Sources(Operators, Windows):
         if rng.random() < 0.4:
             where = where + [self.expressions.predicate(refs)]
         if self.rich and depth == 0 and rng.random() < 0.15:
-            where = where + [self.compared(refs) if rng.random() < 0.3 else self.existence(refs, depth + 1)]
+            where = where + [self.condition_with_subquery(refs, depth + 1)]
         columns = [Column(i.name, "numeric" if i.kind == "num82" and not i.sql.count(".") else i.kind, i.wide)
                    for i in items]
         return Select(items, text, where=where), columns
@@ -252,7 +258,7 @@ class Sources(Operators, Windows):
         if self.rich and rng.random() < 0.08:
             refs = [r for s in rng.choice([left, right, sources]) for r in s.refs()]
             self.note("subquery in ON")
-            condition = condition + [self.existence(refs, 1)]
+            condition = condition + [self.condition_with_subquery(refs, 1)]
         return f"{left_text} {rng.choice(['', 'INNER '])}JOIN {right_text} ON {' AND '.join(condition)}"
 
     def shared(self, left, right):

@@ -61,7 +61,7 @@ class Views:
         if rng.random() < 0.35:
             where = where + [self.expressions.predicate(refs) for _ in range(rng.choice([1, 1, 2]))]
         if self.sources.rich and rng.random() < 0.33:
-            where = where + [self.sources.compared(refs) if rng.random() < 0.3 else self.sources.existence(refs)]
+            where = where + [self.sources.condition_with_subquery(refs)]
             rng.shuffle(where)
         return text, refs, where
 
@@ -70,7 +70,7 @@ class Views:
         rng = self.rng
         plain = [r for r in refs if r.kind not in SPARE_KINDS]
         if self.sources.rich and rng.random() < 0.07:
-            sql, kind = self.sources.scalar(refs)
+            sql, kind = self.sources.scalar(refs) if self.rng.random() < 0.5 else self.sources.value(refs)
             return Item(sql, kind, self.names[index])
         if self.sources.rich and rng.random() < 0.04 and plain:
             self.sources.note("whole row")
