@@ -192,9 +192,6 @@ void note_column(ViewQuery *view, TableSource *table, AttrNumber column);
 /// The value of a system column that follows from the query (tableoid of a table without children), or nullptr.
 Node *system_column(const Arm &arm, const Var *var);
 
-/// References to outer queries, as they read one query further out.
-Node *lower_outer(Node *expression);
-
 /// Shifts the input numbers of every resolved Var by `by`.
 Node *shift_inputs(Node *expression, int by);
 
