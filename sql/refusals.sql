@@ -28,7 +28,7 @@ INSERT INTO refused (query) VALUES
     ('SELECT a, sum(a) OVER (ROWS roll() PRECEDING) FROM t'),
     ('SELECT id, first_value(ROW(a, id)) OVER (ORDER BY id) FROM t'),
     ('SELECT a, count(*) FROM t GROUP BY GROUPING SETS (a, CUBE (a, b, id, at, n, (a, b), (b, id)))'),
-    ('WITH RECURSIVE r AS (SELECT id FROM t UNION SELECT id + 1 FROM r WHERE id < 5) SELECT * FROM r'),
+    ('WITH RECURSIVE r AS (SELECT id FROM t UNION ALL SELECT r.id FROM r JOIN u ON u.id = r.id) CYCLE id SET c USING p SELECT p[1] IS NULL AS first FROM r'),
     ('SELECT id FROM t FOR UPDATE'),
     ('SELECT id FROM t TABLESAMPLE system (10)'),
     ('SELECT ctid, id FROM t'),

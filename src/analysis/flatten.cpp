@@ -20,8 +20,6 @@ bool Analyser::not_yet(const char *what) {
 bool Analyser::check_features(const Query *q) {
     if (q->commandType != CMD_SELECT || q->hasModifyingCTE)
         return not_yet("a data-modifying statement");
-    if (q->hasRecursive)
-        return not_yet("WITH RECURSIVE");
     if (q->rowMarks != NIL)
         refusal = row_locking();
     return refusal == nullptr;
@@ -157,8 +155,11 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
     if (arm.inputs.size() > algebra::kMaxInputs)
         return refuse("too-many-tables", "more than 60 relations in one join", "The plan would have too many terms.",
                       "Split the query into several materialized views.");
-    for (const algebra::Input &input : arm.inputs)
+    for (const algebra::Input &input : arm.inputs) {
+        if (input.kind == algebra::InputKind::node && input.source >= kOpenNode)
+            return not_yet("a recursive reference below grouping, DISTINCT, a window or LIMIT");
         block->nodes.push_back(input.kind == algebra::InputKind::node ? view_->nodes[input.source] : nullptr);
+    }
     bool outer = inputs_read(reinterpret_cast<Node *>(arm.outputs)).unresolved ||
                  inputs_read(reinterpret_cast<Node *>(arm.quals)).unresolved;
     for (const RangeTblEntry *rte : arm.rtes)
@@ -170,6 +171,8 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
         block->rtes.push_back(map_row_expressions(rte, renumber));
     block->quals = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(arm.quals)));
     block->outputs = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(arm.outputs)));
+    if (!use_stored_paths(&block->quals) || !use_stored_paths(&block->outputs))
+        return false;
     ListCell *lc;
     foreach (lc, block->quals) {
         auto *qual = static_cast<Node *>(lfirst(lc));
@@ -246,6 +249,18 @@ void note_used_columns(ViewQuery *view, const Flow &flow) {
     }
 }
 
+/// Of the tables of a query that is run whole.
+void note_all_columns(ViewQuery *view, const Bitmapset *tables) {
+    for (int t = -1; (t = bms_next_member(tables, t)) >= 0;) {
+        TableSource &table = view->tables[static_cast<size_t>(t)];
+        Relation rel = table_open(table.relid, AccessShareLock);
+        for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+            if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
+                table.used = bms_add_member(table.used, i + 1 - FirstLowInvalidHeapAttributeNumber);
+        table_close(rel, NoLock);
+    }
+}
+
 } // namespace
 
 ViewQuery *analyse(const Query *query, Oid owner, const pg::Refusal **refusal) {
@@ -255,8 +270,10 @@ ViewQuery *analyse(const Query *query, Oid owner, const pg::Refusal **refusal) {
     // Where rows are computed again, the choices that SQL leaves open are to be the same.
     bool fine = analyser.query(settle(query, Choices::rows), NIL, &arms) && analyser.finish(arms, &view->output);
     if (fine) {
-        for (GroupNode *node : view->nodes)
+        for (GroupNode *node : view->nodes) {
             note_used_columns(view, node->input);
+            note_all_columns(view, node->tables);
+        }
         note_used_columns(view, view->output);
     }
     if (fine && view->tables.empty()) {

@@ -1,5 +1,5 @@
-// The walk from a Query to flows and nodes. One file per clause: from.cpp, aggregate.cpp, setop.cpp, flatten.cpp (the
-// rest).
+// The walk from a Query to flows and nodes. One file per clause: from.cpp, aggregate.cpp, setop.cpp, recursion.cpp,
+// flatten.cpp (the rest).
 #pragma once
 
 #include "analysis/expressions.hpp"
@@ -117,6 +117,12 @@ class Analyser {
     bool add_view(Query *q, RangeTblEntry *rte, int index, Arms *arms);
     bool add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms);
     bool add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms *arms);
+    bool recursive_cte(CommonTableExpr *cte, List *scopes, int *number);
+    bool recursive_flow(CommonTableExpr *cte, List *scopes, GroupNode *node);
+    bool whole_query(const Query *query, GroupNode *node);
+    bool note_whole_tables(Query *query, GroupNode *node);
+    bool add_recursive_cte(RangeTblEntry *rte, int index, CommonTableExpr *cte, List *scopes, Arms *arms);
+    bool use_stored_paths(List **expressions);
     bool add_rows(RangeTblEntry *rte, int index, algebra::InputKind kind, Arms *arms);
     bool add_quals(Query *q, Node *quals, List *ctes, Arms *arms);
     /// The arm with a subquery's arm behind it; its outputs are those of the subquery, resolved.
@@ -182,8 +188,17 @@ class Analyser {
     bool set_operation(Query *q, Node *tree, List *ctes, Arms *out);
     bool count_sides(const SetOperationStmt *op, Arms *arms);
 
+    /// A recursive CTE that is analysed, or (with its node's number) has been.
+    struct Recursion {
+        const CommonTableExpr *cte;
+        const GroupNode *node;
+        int number;
+    };
+
     ViewQuery *view_;
     Oid owner_;
+    pg::Vector<Recursion> open_;
+    pg::Vector<Recursion> done_;
 };
 
 /// Notes that a column of the table is read; 0: all of them, as a row.
@@ -191,6 +206,16 @@ void note_column(ViewQuery *view, TableSource *table, AttrNumber column);
 
 /// The value of a system column that follows from the query (tableoid of a table without children), or nullptr.
 Node *system_column(const Arm &arm, const Var *var);
+
+/// The number that a recursive CTE's reference to itself has until its node has one.
+inline constexpr int kOpenNode = 1 << 20;
+
+/// The CTE as an ordinary recursive query without SEARCH and CYCLE, its further columns of types that can be stored. A
+/// null result: it cannot be written so.
+CommonTableExpr *expand_search_and_cycle(const CommonTableExpr *cte);
+
+/// The output of an arm in the column types of the set operation.
+List *coerce_columns(List *outputs, const SetOperationStmt *op);
 
 /// Shifts the input numbers of every resolved Var by `by`.
 Node *shift_inputs(Node *expression, int by);

@@ -327,8 +327,6 @@ Arm Analyser::merge(const Arm &arm, const Arm &part) {
 }
 
 bool Analyser::add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms *arms) {
-    if (rte->self_reference)
-        return not_yet("WITH RECURSIVE");
     auto *scope = static_cast<List *>(list_nth(ctes, rte->ctelevelsup));
     List *outer = list_copy_tail(ctes, rte->ctelevelsup);
     ListCell *lc;
@@ -336,6 +334,8 @@ bool Analyser::add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms
         auto *cte = lfirst_node(CommonTableExpr, lc);
         if (strcmp(cte->ctename, rte->ctename) != 0)
             continue;
+        if (cte->cterecursive)
+            return add_recursive_cte(rte, index, cte, outer, arms);
         if (rte->ctelevelsup > 0 && contain_vars_of_level(cte->ctequery, 1))
             return not_yet("a CTE with outer references");
         return add_query(q, castNode(Query, cte->ctequery), index, outer, arms);

@@ -9,9 +9,6 @@ extern "C" {
 
 namespace upkeep::analysis {
 
-namespace {
-
-/// The output of an arm in the column types of the set operation.
 List *coerce_columns(List *outputs, const SetOperationStmt *op) {
     List *result = NIL;
     for (int i = 0; i < list_length(outputs); i++) {
@@ -27,6 +24,8 @@ List *coerce_columns(List *outputs, const SetOperationStmt *op) {
     }
     return result;
 }
+
+namespace {
 
 Expr *bigint(int64 value) {
     return reinterpret_cast<Expr *>(

@@ -71,7 +71,7 @@ enum class NodeKind : std::uint8_t {
     group,     // γ, δ: a row for each key; its state is folded
     partition, // a query over the flow, key by key: windows, DISTINCT ON, LIMIT; its rows are stored and compared
     derived,   // the flow itself: it has a consolidated delta, and no state
-    fixpoint,  // the least fixpoint of the flow, which reads the node itself
+    fixpoint,  // the least fixpoint of the flow, which reads the node itself; without blocks: its query, run whole
 };
 
 /// γ: input flow columns are the keys first, then arguments and filters. Output columns: keys, then aggregates.
@@ -82,6 +82,9 @@ struct GroupNode {
     pg::Vector<KeyColumn> keys;
     pg::Vector<AggCall> aggs;
     pg::Vector<ColumnType> columns; // of the output
+    // Of a fixpoint. UNION: all columns are keys, UNION ALL: none are.
+    Query *query = nullptr;      // gives all its rows
+    Bitmapset *tables = nullptr; // without blocks: numbers of the tables that the query reads
     // Where SQL finds the node's rows: a state table and, per output column, its column there. Not set before they
     // exist.
     Oid stored = InvalidOid;

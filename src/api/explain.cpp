@@ -252,9 +252,29 @@ void explain_partition(Output &out, const maintain::NodeProgram &node, const cha
              lower::partition_sql(*node.node, 0), keyed ? wanted_by_group(*node.node) : wanted_by_limit(*node.node));
 }
 
-void explain_node(Output &out, const maintain::NodeProgram &node) {
+void explain_recursion(Output &out, const maintain::NodeProgram &node, const analysis::ViewQuery &query) {
+    for (int t = -1; (t = bms_next_member(node.node->tables, t)) >= 0;)
+        put_step(out, pg::qualified_name(query.tables[static_cast<size_t>(t)].relid), "recursion", "whole view",
+                 lower::query_sql(node.node->query), nullptr);
+    explain_blocks(out, node.blocks);
+    for (const maintain::BlockProgram &b : node.blocks)
+        for (int i = 0; i < static_cast<int>(b.block->inputs.size()); i++)
+            if (b.block->nodes[static_cast<size_t>(i)] == node.node)
+                put_step(out, "rows that come or go, round by round", "recursion", "incremental",
+                         b.direct ? nullptr : lower::term_sql(*b.block, algebra::only(i), algebra::only(i), b.wide),
+                         wanted_by_join(*b.block, i));
+    if (node.node->nkeys() > 0 && !node.blocks.empty())
+        put_step(out, "rows that lost a derivation", "recursion", "scoped",
+                 lower::groups_sql(*node.node, lower::Groups::listed, {}), wanted_by_group(*node.node));
+}
+
+void explain_node(Output &out, const maintain::NodeProgram &node, const analysis::ViewQuery &query) {
     int &step = out.step_of_node[static_cast<size_t>(node.number)];
     step = out.step + 1;
+    if (node.node->kind == analysis::NodeKind::fixpoint) {
+        explain_recursion(out, node, query);
+        return;
+    }
     explain_blocks(out, node.blocks);
     if (node.derived)
         return;
@@ -339,7 +359,7 @@ UPKEEP_FUNCTION(upkeep_explain) {
     }
     out.step_of_node.resize(design->program->nodes.size());
     for (const maintain::NodeProgram &node : design->program->nodes)
-        explain_node(out, node);
+        explain_node(out, node, *design->program->query);
     if (!design->program->output_in_node)
         explain_blocks(out, design->program->output.blocks);
     put_step(out, "change of the rows above", "apply to the view", "incremental", nullptr, nullptr);

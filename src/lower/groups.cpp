@@ -51,7 +51,7 @@ Node *parameter(const Node *key, int number) {
 }
 
 /// The columns k1 … kn of upkeep_keys behind the inputs of a block.
-void join_listed_keys(Query *q, const GroupNode &node, const Block &block) {
+void join_listed_keys(Query *q, const GroupNode &node, const Block &block, std::uint64_t null_keys = 0) {
     List *names = NIL;
     for (int k = 0; k < node.nkeys(); k++)
         names = lappend(names, makeString(psprintf("k%d", k + 1)));
@@ -66,8 +66,9 @@ void join_listed_keys(Query *q, const GroupNode &node, const Block &block) {
         Var *var = makeVar(ref->rtindex, static_cast<AttrNumber>(k + 1), exprType(key), exprTypmod(key),
                            exprCollation(key), 0);
         var->varnosyn = 0;
-        q->jointree->quals =
-            make_and_qual(q->jointree->quals, key_equals(key, node.keys[k], reinterpret_cast<Node *>(var)));
+        Node *test =
+            (null_keys >> k) & 1 ? key_is_null(key) : key_equals(key, node.keys[k], reinterpret_cast<Node *>(var));
+        q->jointree->quals = make_and_qual(q->jointree->quals, test);
     }
 }
 
@@ -259,12 +260,12 @@ const char *representative_sql(const GroupNode &node, std::uint64_t null_keys) {
     return sql.data;
 }
 
-const char *groups_sql(const GroupNode &node, Groups groups, std::span<const int> wanted) {
+const char *groups_sql(const GroupNode &node, Groups groups, std::span<const int> wanted, std::uint64_t null_keys) {
     StringInfoData sql;
     initStringInfo(&sql);
     append_flow(&sql, node, [&](Query *q, const Block &block) {
         if (groups == Groups::listed)
-            join_listed_keys(q, node, block);
+            join_listed_keys(q, node, block, null_keys);
     });
     Query *q = over_flow(node);
     for (int k = 0; k < node.nkeys(); k++) {

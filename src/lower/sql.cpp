@@ -99,6 +99,10 @@ const char *scope_sql(const Block &block, const delta::ScopeTerm &term, const pg
     return deparse(q);
 }
 
+const char *query_sql(const Query *query) {
+    return pg_get_querydef(static_cast<Query *>(copyObjectImpl(query)), false);
+}
+
 const char *probe_sql(const Block &block, int input, algebra::InputSet kept) {
     Query *q = block_query(block, algebra::only(input));
     List *from = NIL;

@@ -51,11 +51,16 @@ const char *representative_sql(const analysis::GroupNode &node, std::uint64_t nu
 
 enum class Groups : std::uint8_t {
     all,
-    listed, // those whose keys, none of them NULL, are rows of the named tuplestore upkeep_keys(k1, k2, …)
+    listed, // those whose keys are rows of the named tuplestore upkeep_keys(k1, k2, …)
 };
 
-/// Reads many groups again in one statement: the key columns, then the wanted aggregate calls, grouped by the keys.
-const char *groups_sql(const analysis::GroupNode &node, Groups groups, std::span<const int> wanted);
+/// Reads many groups again in one statement: the key columns, then the wanted aggregate calls, grouped by the keys. Bit i
+/// of `null_keys` says that key i of all that are listed is NULL.
+const char *groups_sql(const analysis::GroupNode &node, Groups groups, std::span<const int> wanted,
+                       std::uint64_t null_keys = 0);
+
+/// A query of the analysis as it is.
+const char *query_sql(const Query *query);
 
 /// The rows that a partition node has for one key, as for group_sql: its output columns, and perhaps more behind them.
 const char *partition_sql(const analysis::GroupNode &node, std::uint64_t null_keys);

@@ -65,8 +65,10 @@ Oid make_storage(Design *design, bool same_layout) {
         const int nkeys = node.node->nkeys();
         Relation state = table_open(relid, NoLock);
         std::span<AttrNumber> columns{node.key_column, static_cast<size_t>(nkeys)};
-        const bool stores_rows = node.node->kind == analysis::NodeKind::partition;
-        const IdentityKind kind = stores_rows                                             ? IdentityKind::key_hash
+        const bool bag = node.node->kind == analysis::NodeKind::fixpoint && nkeys == 0;
+        const bool partition = node.node->kind == analysis::NodeKind::partition;
+        const IdentityKind kind = bag                                                     ? IdentityKind::image_hash
+                                  : partition                                             ? IdentityKind::key_hash
                                   : nkeys == 0                                            ? IdentityKind::single_row
                                   : is_fixed_length_key(RelationGetDescr(state), columns) ? IdentityKind::unique_columns
                                                                                           : IdentityKind::key_hash;
@@ -103,11 +105,7 @@ void build_derived(Run &run, NodeProgram &node) {
 }
 
 /// Every node's groups over the whole input: rows of the node, and the state to store.
-void build_node(Run &run, NodeProgram &node) {
-    if (node.node->kind == analysis::NodeKind::partition) {
-        build_partitions(run, node);
-        return;
-    }
+void build_groups(Run &run, NodeProgram &node) {
     GroupTable groups(node, run.memory);
     flow_contents(run, node.blocks, groups);
     if (node.node->scalar)
@@ -168,6 +166,21 @@ void build_node(Run &run, NodeProgram &node) {
     Target *target = open_target(node.relid, node.identity);
     apply_difference(run, target, stored);
     close_target(target);
+}
+
+void build_node(Run &run, NodeProgram &node) {
+    switch (node.node->kind) {
+    case analysis::NodeKind::partition:
+        build_partitions(run, node);
+        return;
+    case analysis::NodeKind::fixpoint:
+        build_fixpoint(run, node);
+        break;
+    default:
+        build_groups(run, node);
+    }
+    if (node.in_view)
+        return;
     // What is above reads it.
     PopActiveSnapshot();
     CommandCounterIncrement();

@@ -57,10 +57,16 @@ void consolidate(Run &run, int number, TableDelta &delta) {
     delta.consolidated = zset;
 }
 
+/// Whether a weight has the sign; 0: any.
+bool has_sign(int64 weight, int sign) {
+    return weight != 0 && (sign == 0 || (weight > 0) == (sign > 0));
+}
+
 /// The delta as a relation with the table's attribute numbers and the weight behind them.
-void build_relation(Run &run, int number, TableDelta &delta) {
+Tuplestorestate *build_relation(Run &run, int number, int sign) {
+    TableDelta &delta = run.tables[number];
     TupleDesc desc = delta.program->delta_desc;
-    delta.relation = tuplestore_begin_heap(false, false, work_mem);
+    Tuplestorestate *relation = tuplestore_begin_heap(false, false, work_mem);
     const int natts = desc->natts;
     auto *values = pg::create_array<Datum>(static_cast<size_t>(natts));
     auto *nulls = pg::create_array<bool>(static_cast<size_t>(natts));
@@ -68,11 +74,40 @@ void build_relation(Run &run, int number, TableDelta &delta) {
     nulls[natts - 1] = false;
     for (DeltaReader reader(run, number); reader.next();) {
         CHECK_FOR_INTERRUPTS();
+        if (!has_sign(reader.weight(), sign))
+            continue;
         for (AttrNumber column : delta.program->used)
             values[column - 1] = slot_getattr(reader.slot(), column, &nulls[column - 1]);
         values[natts - 1] = Int64GetDatum(reader.weight());
-        tuplestore_putvalues(delta.relation, desc, values, nulls);
+        tuplestore_putvalues(relation, desc, values, nulls);
     }
+    return relation;
+}
+
+TupleDesc node_delta_desc(const NodeProgram &node) {
+    const int natts = node.row_desc->natts;
+    TupleDesc desc = CreateTemplateTupleDesc(natts + 1);
+    for (int i = 0; i < natts; i++)
+        TupleDescCopyEntry(desc, static_cast<AttrNumber>(i + 1), node.row_desc, static_cast<AttrNumber>(i + 1));
+    TupleDescInitEntry(desc, static_cast<AttrNumber>(natts + 1), "w", INT8OID, -1, 0);
+    return desc;
+}
+
+/// The same of a node.
+Tuplestorestate *build_node_relation(ZSet &delta, TupleDesc desc, int sign) {
+    const int natts = desc->natts - 1;
+    Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
+    auto *values = pg::create_array<Datum>(static_cast<size_t>(natts) + 1);
+    auto *nulls = pg::create_array<bool>(static_cast<size_t>(natts) + 1);
+    for (const ZSet::Row *row : delta.rows()) {
+        if (!has_sign(row->weight, sign))
+            continue;
+        std::copy(row->values, row->values + natts, values);
+        std::copy(row->nulls, row->nulls + natts, nulls);
+        values[natts] = Int64GetDatum(row->weight);
+        tuplestore_putvalues(rows, desc, values, nulls);
+    }
+    return rows;
 }
 
 } // namespace
@@ -185,8 +220,6 @@ bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes) {
     return any;
 }
 
-namespace {
-
 void register_relation(const char *name, TupleDesc desc, Tuplestorestate *rows, int64 count) {
     auto *enr = pg::create<EphemeralNamedRelationData>();
     enr->md.name = const_cast<char *>(name);
@@ -197,8 +230,6 @@ void register_relation(const char *name, TupleDesc desc, Tuplestorestate *rows, 
     if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
         elog(ERROR, "could not register \"%s\"", name);
 }
-
-} // namespace
 
 int64 changed_rows(const Run &run, const algebra::Input &input) {
     if (input.kind != algebra::InputKind::node)
@@ -215,27 +246,56 @@ void register_node_delta(Run &run, int number) {
     run.node_stores.resize(run.node_deltas.size(), nullptr);
     if (run.node_stores[number] != nullptr)
         return;
-    const NodeProgram &node = run.program->nodes[number];
-    const int natts = node.row_desc->natts;
-    TupleDesc desc = CreateTemplateTupleDesc(natts + 1);
-    for (int i = 0; i < natts; i++)
-        TupleDescCopyEntry(desc, static_cast<AttrNumber>(i + 1), node.row_desc, static_cast<AttrNumber>(i + 1));
-    TupleDescInitEntry(desc, static_cast<AttrNumber>(natts + 1), "w", INT8OID, -1, 0);
-    Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
-    auto *values = pg::create_array<Datum>(static_cast<size_t>(natts) + 1);
-    auto *nulls = pg::create_array<bool>(static_cast<size_t>(natts) + 1);
-    int64 count = 0;
-    for (const ZSet::Row *row : run.node_deltas[number]->rows()) {
-        if (row->weight == 0)
-            continue;
-        std::copy(row->values, row->values + natts, values);
-        std::copy(row->nulls, row->nulls + natts, nulls);
-        values[natts] = Int64GetDatum(row->weight);
-        tuplestore_putvalues(rows, desc, values, nulls);
-        count++;
-    }
+    TupleDesc desc = node_delta_desc(run.program->nodes[number]);
+    Tuplestorestate *rows = build_node_relation(*run.node_deltas[number], desc, 0);
     run.node_stores[number] = rows;
-    register_relation(lower::node_delta_name(number), desc, rows, count);
+    register_relation(lower::node_delta_name(number), desc, rows, tuplestore_tuple_count(rows));
+}
+
+void forget_node_delta(Run &run, int number) {
+    if (run.node_stores.size() <= static_cast<size_t>(number) || run.node_stores[number] == nullptr)
+        return;
+    SPI_unregister_relation(lower::node_delta_name(number));
+    tuplestore_end(run.node_stores[number]);
+    run.node_stores[number] = nullptr;
+}
+
+std::pair<int64, int64> count_signs(Run &run, const algebra::Input &input, ZSet *rows) {
+    std::pair<int64, int64> counts{0, 0};
+    auto count = [&](int64 weight, int64 n) { (weight > 0 ? counts.first : counts.second) += weight == 0 ? 0 : n; };
+    if (rows != nullptr) {
+        for (const ZSet::Row *row : rows->rows())
+            count(row->weight, 1);
+        return counts;
+    }
+    const TableDelta &delta = run.tables[input.source];
+    if (delta.consolidated != nullptr)
+        for (const ZSet::Row *row : delta.consolidated->rows())
+            count(row->weight, 1);
+    else
+        for (const capture::Batch &batch : delta.batches)
+            count(batch.weight, tuplestore_tuple_count(batch.rows));
+    return counts;
+}
+
+Tuplestorestate *signed_delta(Run &run, const algebra::Input &input, ZSet *rows, int sign) {
+    pg::InContext in(run.memory);
+    if (rows != nullptr)
+        return build_node_relation(*rows, node_delta_desc(run.program->nodes[input.source]), sign);
+    return build_relation(run, input.source, sign);
+}
+
+void show_delta(Run &run, const algebra::Input &input, Tuplestorestate *rows, int64 count) {
+    pg::InContext in(run.memory);
+    const bool node = input.kind == algebra::InputKind::node;
+    if (node)
+        register_node_delta(run, input.source);
+    const char *name = node ? lower::node_delta_name(input.source) : lower::delta_name(input.source);
+    TupleDesc desc =
+        node ? node_delta_desc(run.program->nodes[input.source]) : run.tables[input.source].program->delta_desc;
+    Tuplestorestate *all = node ? run.node_stores[input.source] : run.tables[input.source].relation;
+    SPI_unregister_relation(name);
+    register_relation(name, desc, rows != nullptr ? rows : all, rows != nullptr ? count : changed_rows(run, input));
 }
 
 void connect_spi(Run &run) {
@@ -249,7 +309,7 @@ void connect_spi(Run &run) {
         TableDelta &delta = run.tables[t];
         if (delta.is_empty())
             continue;
-        build_relation(run, static_cast<int>(t), delta);
+        delta.relation = build_relation(run, static_cast<int>(t), 0);
         register_relation(lower::delta_name(static_cast<int>(t)), delta.program->delta_desc, delta.relation,
                           delta.rows);
     }

@@ -88,6 +88,7 @@ NodeProgram make_node(int number, const GroupNode &node) {
     p.number = number;
     p.node = &node;
     p.derived = node.kind == analysis::NodeKind::derived;
+    p.consolidates = node.kind == analysis::NodeKind::fixpoint && node.nkeys() > 0; // rows are derived again
     for (const Block *block : node.input.blocks)
         p.blocks.push_back(make_block(*block));
     p.flow_ops = column_ops(node.input.columns);
@@ -196,14 +197,15 @@ bool lay_into_view(NodeProgram *p, const Block &top) {
 
 namespace {
 
+/// A column of a state table, with its collation.
 void append_column(StringInfo sql, const char *name, const analysis::ColumnType &t) {
     appendStringInfo(sql, "%s %s", name, pg::type_name(t.type, -1));
     if (OidIsValid(t.collation) && t.collation != get_typcollation(t.type))
         appendStringInfo(sql, " COLLATE %s", pg::collation_name(t.collation));
 }
 
-/// A partition node's state is its rows.
-const char *partition_columns(NodeProgram *p) {
+/// Where a node's state is its rows.
+const char *row_columns(NodeProgram *p) {
     StringInfoData sql;
     initStringInfo(&sql);
     for (size_t c = 0; c < p->node->columns.size(); c++) {
@@ -216,8 +218,8 @@ const char *partition_columns(NodeProgram *p) {
 }
 
 const char *state_table_columns(NodeProgram *p) {
-    if (p->node->kind == analysis::NodeKind::partition)
-        return partition_columns(p);
+    if (stores_rows(*p->node))
+        return row_columns(p);
     StringInfoData sql;
     initStringInfo(&sql);
     AttrNumber column = 0;
@@ -254,8 +256,7 @@ const pg::Refusal *check_node(const NodeProgram &p) {
         return analysis::make_refusal("too-many-columns", "more than 60 aggregates or grouping columns in one SELECT",
                                       "The state of such a group is too wide.",
                                       "Split the query into several materialized views.");
-    const bool stores_rows = p.node->kind == analysis::NodeKind::partition;
-    for (size_t c = 0; stores_rows && c < p.node->columns.size(); c++)
+    for (size_t c = 0; stores_rows(*p.node) && c < p.node->columns.size(); c++)
         if (get_typtype(p.node->columns[c].type) == TYPTYPE_PSEUDO)
             return analysis::make_refusal(
                 "unsupported-key",
@@ -318,6 +319,9 @@ void describe_layout(Design *design) {
                          design->program->nodes[n].derived     ? "derived"
                          : design->state_columns[n] == nullptr ? "in view"
                                                                : design->state_columns[n]);
+    for (const NodeProgram &node : design->program->nodes)
+        if (node.node->kind == analysis::NodeKind::fixpoint)
+            appendStringInfo(&text, "; fixpoint %d of %d", node.node->nkeys(), static_cast<int>(node.blocks.size()));
     for (const NodeProgram &node : design->program->nodes)
         for (int a = 0; a < node.naggs; a++)
             appendStringInfo(&text, "; %d:%d:%d", static_cast<int>(node.specs[a].kind), node.specs[a].constant_scale,
@@ -404,9 +408,11 @@ Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal *
     }
     program->fixed_path |= uses_user_function(*analysed);
     for (NodeProgram &node : program->nodes) {
-        program->scoped |= node.reads_again || node.node->kind == analysis::NodeKind::partition;
+        const bool recursive = node.node->kind == analysis::NodeKind::fixpoint;
+        program->scoped |= node.reads_again || node.node->kind == analysis::NodeKind::partition ||
+                           (recursive && node.blocks.empty());
         design->state_columns.push_back(node.in_view || node.derived ? nullptr : state_table_columns(&node));
-        program->fixed_path |= node.node->kind == analysis::NodeKind::partition;
+        program->fixed_path |= stores_rows(*node.node);
         for (const BlockProgram &b : node.blocks)
             program->fixed_path |= !b.direct;
     }

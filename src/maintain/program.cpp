@@ -162,18 +162,18 @@ void note_stored(Program *program, const NodeProgram &node) {
     analysis::GroupNode *stored = program->query->nodes[static_cast<size_t>(node.number)];
     stored->stored = node.relid;
     stored->stored_columns.clear();
-    if (stored->kind == analysis::NodeKind::partition) {
-        for (size_t c = 0; c < stored->columns.size(); c++)
-            stored->stored_columns.push_back(static_cast<AttrNumber>(c + 1));
-        return;
-    }
-    for (int k = 0; k < stored->nkeys(); k++)
-        stored->stored_columns.push_back(node.key_column[k]);
-    for (int a = 0; a < node.naggs; a++)
-        stored->stored_columns.push_back(node.result_column[a]);
+    for (int c = 1; c <= static_cast<int>(stored->columns.size()); c++)
+        stored->stored_columns.push_back(stored_column(node, c));
 }
 
 } // namespace
+
+AttrNumber stored_column(const NodeProgram &node, int column) {
+    if (stores_rows(*node.node))
+        return static_cast<AttrNumber>(column);
+    const int nkeys = node.node->nkeys();
+    return column <= nkeys ? node.key_column[column - 1] : node.result_column[column - nkeys - 1];
+}
 
 bool bind_design(Design *design, const char **why) {
     Program *p = design->program;

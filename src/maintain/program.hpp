@@ -77,11 +77,18 @@ struct NodeProgram {
     pg::Vector<GroupPlan> plans;
 };
 
+/// Whether a node's state table holds its rows as they are, columns c1 …
+inline bool stores_rows(const analysis::GroupNode &node) {
+    return node.kind == analysis::NodeKind::partition || node.kind == analysis::NodeKind::fixpoint;
+}
+
 /// Whether the rows of a node's state are found by a key; else all of them are read.
 inline bool has_identity(const analysis::GroupNode &node) {
     return node.kind != analysis::NodeKind::partition || node.nkeys() > 0;
 }
 inline constexpr Identity kNoIdentity{IdentityKind::none, InvalidOid, 0, nullptr, nullptr, nullptr, nullptr};
+/// Where the state table holds an output column (from 1) of a node that SQL reads.
+AttrNumber stored_column(const NodeProgram &node, int column);
 
 /// How the rows of the view are found where no node's state is in it.
 struct OutputProgram {

@@ -71,6 +71,8 @@ bool run_stage(Run &run, NodeProgram &node) {
         run.node_deltas[node.number] = rows;
         return true;
     }
+    case analysis::NodeKind::fixpoint:
+        return run_fixpoint_stage(run, node);
     default:
         elog(ERROR, "node %d has no stage", node.number);
     }
@@ -80,7 +82,7 @@ bool run_stage(Run &run, NodeProgram &node) {
 bool run_stages(Run &run) {
     Program &program = *run.program;
     for (NodeProgram &node : program.nodes) {
-        if (!flow_changed(run, node.blocks))
+        if (!node_changed(run, node))
             continue;
         if (!run_stage(run, node))
             return false;

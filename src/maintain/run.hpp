@@ -72,6 +72,21 @@ template <typename Visit> void for_each_row(Run &run, int table, Visit visit);
 /// The delta of a flow goes into the sink: row by row for direct blocks, by SQL terms for the others.
 void flow_delta(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::ColumnOps> ops, RowSink &sink);
 
+/// The same for one block, under the active snapshot.
+void block_delta(Run &run, BlockProgram &block, RowSink &sink);
+
+/// One term of a block, under the active snapshot: rows that passed the evaluator go into the sink, or wide rows where
+/// there is none. Their weight is the product of the weights of the changed rows and the sign.
+void run_term(Run &run, BlockProgram &block, const delta::Term &term, algebra::InputSet all_changed,
+              Evaluator *evaluator, RowSink &sink);
+
+/// All rows of a Z-set through an evaluator.
+void evaluate_rows(ZSet &rows, TupleDesc desc, Evaluator &evaluator, RowSink &sink);
+
+/// REPEATABLE READ and SERIALIZABLE: raises 40001 where what was read under the latest snapshot and under the
+/// transaction's own (which is used up) differs.
+void require_same(ZSet &latest, ZSet &own);
+
 /// The whole flow over the new state goes into the sink, each row with weight 1 (for rebuilds); rows of nodes come from
 /// run.node_deltas.
 void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &sink);
@@ -107,6 +122,15 @@ void build_partitions(Run &run, NodeProgram &node);
 /// Merges the groups into the node's state and records the node's own delta. False: broken.
 bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups);
 
+/// Follows a recursive query by rounds, or runs it whole, and records its delta. False: broken.
+bool run_fixpoint_stage(Run &run, NodeProgram &node);
+
+/// Whether the input of a node, of whichever kind, has changed.
+bool node_changed(const Run &run, const NodeProgram &node);
+
+/// Stores all rows of a recursive query, under the active snapshot, and leaves them as the node's delta.
+void build_fixpoint(Run &run, NodeProgram &node);
+
 /// Applies a consolidated delta of view rows to the view. False: broken.
 bool apply_to_view(Run &run, ZSet &delta);
 
@@ -129,12 +153,30 @@ bool has_null_key(const NodeProgram &node, const Group *group);
 void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls, const Datum *state,
               const bool *state_nulls, Datum *row, bool *row_nulls);
 
+/// The class of a number of rows: a statement has a plan for each.
+int size_class(int64 rows);
+
+/// Makes rows known to SQL under a name. SPI is connected; memory: the current context.
+void register_relation(const char *name, TupleDesc desc, Tuplestorestate *rows, int64 count);
+
 /// Connects to SPI once per run and makes the deltas known to it.
 void connect_spi(Run &run);
 void finish_spi(Run &run);
 
 /// Makes the delta of a node known to SQL, once it is applied.
 void register_node_delta(Run &run, int node);
+
+/// Takes it back, to make another one known.
+void forget_node_delta(Run &run, int node);
+
+/// How many changed rows of a table, or of those given of a node, have a weight above and below zero.
+std::pair<int64, int64> count_signs(Run &run, const algebra::Input &input, ZSet *rows);
+
+/// Those of them whose weight has this sign, as a relation for SQL.
+Tuplestorestate *signed_delta(Run &run, const algebra::Input &input, ZSet *rows, int sign);
+
+/// Lets SQL see these rows as the change of an input's source; nullptr: the whole change again.
+void show_delta(Run &run, const algebra::Input &input, Tuplestorestate *rows, int64 count);
 
 /// Number of changed rows of an input's source.
 int64 changed_rows(const Run &run, const algebra::Input &input);

@@ -62,12 +62,9 @@ void index_tied_columns(const Program &p, const NodeProgram &node, Oid relid, Id
     Bitmapset *columns = tied_columns(p, node.number);
     pg::RunAs as(catalog::extension_owner(), pg::RunAs::Path::fixed);
     for (int column = -1; (column = bms_next_member(columns, column)) >= 0;) {
-        const int nkeys = node.node->nkeys();
         if (kind == IdentityKind::unique_columns && column == 1)
             continue;
-        const AttrNumber attno = node.node->kind == analysis::NodeKind::partition ? static_cast<AttrNumber>(column)
-                                 : column <= nkeys                                ? node.key_column[column - 1]
-                                                   : node.result_column[column - nkeys - 1];
+        const AttrNumber attno = stored_column(node, column);
         const Oid type = node.node->columns[static_cast<size_t>(column - 1)].type;
         const bool btree = get_typlen(type) > 0 && OidIsValid(GetDefaultOpClass(type, BTREE_AM_OID));
         if (!btree && !OidIsValid(GetDefaultOpClass(type, HASH_AM_OID)))

@@ -75,6 +75,8 @@ void execute_term(BlockProgram &block, SPIPlanPtr plan, int nweights, int64 sign
     ExecDropSingleTupleTableSlot(receiver.wide);
 }
 
+} // namespace
+
 void run_term(Run &run, BlockProgram &block, const delta::Term &term, InputSet all_changed, Evaluator *evaluator,
               RowSink &sink) {
     connect_spi(run);
@@ -82,6 +84,8 @@ void run_term(Run &run, BlockProgram &block, const delta::Term &term, InputSet a
     const InputSet weighted = term.changed | (term.old & ~algebra::anti_inputs(block.block->shape()));
     execute_term(block, plan, algebra::size(weighted), term.sign, evaluator, sink);
 }
+
+namespace {
 
 InputSet changed_inputs(const Run &run, const BlockProgram &block) {
     return algebra::changed_inputs(block.block->shape(), [&](const algebra::Input &input) {
@@ -91,7 +95,8 @@ InputSet changed_inputs(const Run &run, const BlockProgram &block) {
     });
 }
 
-/// All rows of a Z-set through an evaluator.
+} // namespace
+
 void evaluate_rows(ZSet &rows, TupleDesc desc, Evaluator &evaluator, RowSink &sink) {
     TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
     for (ZSet::Row *row : rows.rows()) {
@@ -105,6 +110,8 @@ void evaluate_rows(ZSet &rows, TupleDesc desc, Evaluator &evaluator, RowSink &si
     }
     ExecDropSingleTupleTableSlot(slot);
 }
+
+namespace {
 
 /// The rows of a node's delta through a direct block.
 void node_rows(Run &run, BlockProgram &block, RowSink &sink) {
@@ -146,6 +153,8 @@ void scope_delta(Run &run, BlockProgram &block, InputSet changed, InputSet watch
     });
 }
 
+} // namespace
+
 void block_delta(Run &run, BlockProgram &block, RowSink &sink) {
     const InputSet changed = changed_inputs(run, block);
     if (changed == 0)
@@ -170,6 +179,8 @@ void block_delta(Run &run, BlockProgram &block, RowSink &sink) {
     evaluate_rows(wide, block.wide_desc, *block.wide_all, sink);
 }
 
+namespace {
+
 bool uses_sql(const pg::Vector<BlockProgram> &blocks) {
     for (const BlockProgram &b : blocks)
         if (!b.direct)
@@ -187,7 +198,7 @@ void pour(ZSet &from, RowSink &to, int64 sign) {
 } // namespace
 
 /// A plan made for one row must not serve a million: the classes are 1–8, –256, –16384 and more rows.
-static int size_class(int64 rows) {
+int size_class(int64 rows) {
     return rows <= 8 ? 0 : rows <= 256 ? 1 : rows <= 16384 ? 2 : 3;
 }
 
@@ -262,13 +273,17 @@ void flow_delta(Run &run, pg::Vector<BlockProgram> &blocks, std::span<pg::Column
     for (BlockProgram &b : blocks)
         block_delta(run, b, own);
     PopActiveSnapshot();
+    require_same(latest, own);
+    pour(latest, sink, 1);
+}
+
+void require_same(ZSet &latest, ZSet &own) {
     pour(latest, own, -1);
     if (!own.is_empty())
         ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
                         errmsg("could not serialize access due to concurrent update"),
                         errdetail("A row that joins with a changed one was changed by a concurrent transaction."),
                         errhint("The transaction might succeed if retried.")));
-    pour(latest, sink, 1);
 }
 
 void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &sink) {
