@@ -63,6 +63,11 @@ class Item:
         return f"{self.sql} AS {quote(self.name)}"
 
 
+def with_clause(ctes):
+    word = "WITH RECURSIVE" if any(c.startswith("recursive") for c in ctes) else "WITH"
+    return f"{word} " + ",\n  ".join(ctes)
+
+
 @dataclass
 class Select:
     items: list
@@ -79,7 +84,7 @@ class Select:
     def render(self):
         parts = []
         if self.ctes:
-            parts.append("WITH " + ",\n  ".join(self.ctes))
+            parts.append(with_clause(self.ctes))
         head = "SELECT DISTINCT " if self.distinct else "SELECT "
         head += f"DISTINCT ON ({self.distinct_on}) " if self.distinct_on else ""
         parts.append(head + ", ".join(i.render() for i in self.items))
@@ -115,7 +120,7 @@ class Union:
         for arm, operator in zip(self.arms[1:], self.operators + ["UNION ALL"] * len(self.arms)):
             text += f"\n{operator}\n({arm.render()})"
         if self.ctes:
-            text = "WITH " + ",\n  ".join(self.ctes) + "\n" + text
+            text = with_clause(self.ctes) + "\n" + text
         return text + ("\nORDER BY " + self.order if self.order else "") + ("\n" + self.limit if self.limit else "")
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from expressions import comparable, refs_of
 from model import Column, Item, Ref, Select, quote
 from operators import Operators
+from recursions import Recursions
 from subqueries import Subqueries
 from windows import Windows
 from values import SPARE_KINDS
@@ -21,7 +22,7 @@ class Source:
         return refs_of(self.columns, quote(self.alias), quote)
 
 
-class Sources(Operators, Subqueries, Windows):
+class Sources(Operators, Subqueries, Windows, Recursions):
     """Builds FROM clauses."""
 
     source = Source
@@ -74,12 +75,13 @@ class Sources(Operators, Subqueries, Windows):
         weights = [74, 6, 9, 6, 3, 3] if depth < 2 else [95, 0, 0, 0, 5, 0]
         if self.rich and depth < 2:
             kinds, weights = kinds + ["grouped", "again"], weights + [[34, 20][depth], 25 if self.shared_ctes else 0]
+            kinds, weights = kinds + ["recursive"], weights + [[14, 6][depth]]
         kind = rng.choices(kinds, weights)[0]
         if kind == "again":
             return self.again(), 1
         if kind == "values":
             return self.values(), 1
-        if kind in ("view", "subquery", "cte", "grouped"):
+        if kind in ("view", "subquery", "cte", "grouped", "recursive"):
             return getattr(self, kind)(max(1, min(room, 2)), depth)
         if kind == "pair":
             return self.union(depth), 1
