@@ -153,4 +153,19 @@ DELETE FROM t WHERE id IN (8, 9);
 INSERT INTO outside VALUES (4, 1);
 SELECT * FROM upkeep.verify('with_cte');
 
+-- Copies under a window that sorts them, beside a window that leaves them in another order.
+CREATE TABLE copies (k int);
+INSERT INTO copies VALUES (2), (2), (2), (2), (3), (3), (3), (3);
+CREATE MATERIALIZED VIEW of_copies AS
+    SELECT string_agg(k::text, ',') OVER (ORDER BY k DESC) AS s,
+        first_value(k) OVER (ORDER BY k DESC NULLS LAST ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS f, count(*) OVER () AS c
+    FROM copies;
+SELECT upkeep.register('of_copies');
+SELECT * FROM upkeep.verify('of_copies');
+TABLE of_copies ORDER BY s;
+INSERT INTO copies VALUES (2), (NULL), (3), (NULL);
+SELECT * FROM upkeep.verify('of_copies');
+UPDATE copies SET k = 1 WHERE k = 3;
+SELECT * FROM upkeep.verify('of_copies');
+
 DROP SCHEMA free_choices CASCADE;

@@ -17,8 +17,6 @@ namespace {
 constexpr Oid kGreaterEqual = 430; // pg_catalog.>=(bigint, integer)
 constexpr int kWholePartition = FRAMEOPTION_NONDEFAULT | FRAMEOPTION_ROWS | FRAMEOPTION_BETWEEN |
                                 FRAMEOPTION_START_UNBOUNDED_PRECEDING | FRAMEOPTION_END_UNBOUNDED_FOLLOWING;
-constexpr int kRowsSoFar = FRAMEOPTION_NONDEFAULT | FRAMEOPTION_ROWS | FRAMEOPTION_BETWEEN |
-                           FRAMEOPTION_START_UNBOUNDED_PRECEDING | FRAMEOPTION_END_CURRENT_ROW;
 
 // What takes the place of a window.
 enum class Remedy : std::uint8_t {
@@ -28,7 +26,7 @@ enum class Remedy : std::uint8_t {
     whole,   // a longer ORDER BY, the whole partition as frame
     peers,   // each group of peers as a partition of its own, which is the frame
     nth,     // as whole, where the frame reaches as far
-    running, // the value at the last of the peers, of a frame that ends at each row
+    running, // the value at the last of the peers, of a frame that ends at each row and its copies
 };
 
 struct Frame {
@@ -233,7 +231,7 @@ WindowClause *Windows::make(const WindowClause *window, Remedy remedy) {
     if (remedy == Remedy::number)
         result->frameOptions = FRAMEOPTION_DEFAULTS;
     else if (remedy == Remedy::running)
-        result->frameOptions = kRowsSoFar;
+        result->frameOptions = FRAMEOPTION_DEFAULTS; // up to the last copy: which copy is the last is open
     else if (remedy != Remedy::order)
         result->frameOptions = kWholePartition;
     if (remedy != Remedy::order)
@@ -358,8 +356,8 @@ Query *Windows::divide(List *windows) {
 }
 
 // SELECT f(running(x) OVER (… ORDER BY o)) … becomes
-// SELECT f(last_value(r) OVER (PARTITION BY …, o ORDER BY image)) FROM (SELECT …, running(x) OVER (… ORDER BY o, image
-// ROWS UNBOUNDED PRECEDING) AS r …): of the peers, the last one has seen what all of them see.
+// SELECT f(last_value(r) OVER (PARTITION BY …, o ORDER BY image)) FROM (SELECT …, running(x) OVER (… ORDER BY o, image)
+// AS r …): of the peers, the last one has seen what all of them see, and so has each of its copies.
 void Windows::split() {
     List *windows = NIL;
     for (const Running &running : running_)
