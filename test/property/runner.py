@@ -243,6 +243,8 @@ class Runner:
                 continue
             if case.fallible and again.state and done.state and again.state[:2] == done.state[:2]:
                 continue
+            if done.step.data is not None and (again.state or "")[:2] == (done.state or "")[:2] == "23":
+                continue     # which of two bad rows COPY meets first: any trigger with a transition table changes that
             raise Failure(f"error {done.state}", f"{done.step.script()}\nwithout upkeep {again.state} {again.message}\n"
                                                  f"with upkeep {done.state} {done.message}")
         if not case.fallible and [contents(server, t) for t in tables] != kept:
