@@ -33,6 +33,8 @@ INSERT INTO shapes (query) VALUES
     ('SELECT a.id, b.y, c.z FROM a LEFT JOIN (b JOIN c ON c.k = b.k) ON b.k = a.k OR b.y = a.x'),
     ('SELECT b.id, a.id AS aid FROM a RIGHT JOIN b ON a.k BETWEEN b.k AND b.y'),
     ('SELECT count(*) AS n, count(b.id) AS m FROM a LEFT JOIN b ON b.k IS NOT DISTINCT FROM a.k'),
+    ('SELECT a.id, b.id AS bid, a.x, b.y FROM a FULL JOIN b ON a.k = b.k AND a.x > b.y'),
+    ('SELECT a.id, c.z FROM a FULL JOIN (b JOIN c USING (k)) ON a.k = b.k AND (a.x > b.y OR c.z IS NULL)'),
     -- scalar ones and arrays
     ('SELECT id, ARRAY (SELECT y FROM b WHERE b.k = a.k ORDER BY y) AS ys, (SELECT y FROM b WHERE b.id = a.id) AS y FROM a'),
     ('SELECT id, (SELECT y FROM b WHERE b.k = a.k ORDER BY y DESC, id LIMIT 1) AS y FROM a'),

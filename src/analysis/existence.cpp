@@ -280,6 +280,41 @@ bool Analyser::add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, con
     return keep_where(alone, *matched, Role::anti, unmatched);
 }
 
+/// The rows of one outer arm with their matches, or with NULLs.
+bool Analyser::with_matches(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *result) {
+    const Mark attempt = mark();
+    Arms matched, unmatched;
+    if (!add_unmatched(q, inner, quals, ctes, outer, &matched, &unmatched)) {
+        if (!retreat(attempt))
+            return false;
+        matched.clear();
+        unmatched.clear();
+        matched.push_back(outer);
+        if (!add_nullable(q, inner, quals, ctes, &matched))
+            return false;
+    }
+    result->insert(result->end(), matched.begin(), matched.end());
+    result->insert(result->end(), unmatched.begin(), unmatched.end());
+    return true;
+}
+
+/// The rows of one arm of the other side of a FULL JOIN that match nothing, with NULLs.
+bool Analyser::without_match(Query *q, Node *item, Node *quals, List *ctes, const Arm &arm, Arms *result) {
+    const Mark attempt = mark();
+    Arms matched, unmatched;
+    if (!add_unmatched(q, item, quals, ctes, arm, &matched, &unmatched)) {
+        if (!retreat(attempt))
+            return false;
+        unmatched.clear();
+        unmatched.push_back(arm);
+        if (!keep_without_match(q, item, quals, ctes, &unmatched))
+            return false;
+        bind_to_nulls(q, item, &unmatched[0]);
+    }
+    result->insert(result->end(), unmatched.begin(), unmatched.end());
+    return true;
+}
+
 bool Analyser::outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms) {
     const Arms before = *arms;
     const bool right = join->jointype == JOIN_RIGHT;
@@ -287,34 +322,18 @@ bool Analyser::outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms) {
     Arms result, outer = before;
     if (!from_item(q, outer_item, ctes, &outer))
         return false;
-    for (const Arm &arm : outer) {
-        Arms matched, unmatched;
-        const Mark attempt = mark();
-        if (!add_unmatched(q, inner_item, join->quals, ctes, arm, &matched, &unmatched)) {
-            if (join->jointype == JOIN_FULL || !retreat(attempt))
-                return false;
-            Arms whole;
-            whole.push_back(arm);
-            if (!add_nullable(q, inner_item, join->quals, ctes, &whole))
-                return false;
-            result.insert(result.end(), whole.begin(), whole.end());
-            continue;
-        }
-        result.insert(result.end(), matched.begin(), matched.end());
-        result.insert(result.end(), unmatched.begin(), unmatched.end());
-    }
+    for (const Arm &arm : outer)
+        if (!with_matches(q, inner_item, join->quals, ctes, arm, &result))
+            return false;
     if (join->jointype == JOIN_FULL) {
         Arms other = before;
         if (!from_item(q, inner_item, ctes, &other))
             return false;
-        for (const Arm &arm : other) {
-            Arms matched, unmatched;
-            if (!add_unmatched(q, outer_item, join->quals, ctes, arm, &matched, &unmatched))
+        for (const Arm &arm : other)
+            if (!without_match(q, outer_item, join->quals, ctes, arm, &result))
                 return false;
-            result.insert(result.end(), unmatched.begin(), unmatched.end());
-        }
     }
-    if (result.size() > 64)
+    if (result.size() > kMaxArms)
         return refuse("too-many-arms", "outer joins with more than 64 combinations",
                       "The plan would have too many terms.", "Split the query into several materialized views.");
     *arms = result;

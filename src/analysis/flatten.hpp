@@ -13,6 +13,9 @@ extern "C" {
 
 namespace upkeep::analysis {
 
+/// At most so many blocks in a flow.
+inline constexpr size_t kMaxArms = 64;
+
 /// While a block is under construction its inputs are Vars with varno kInputBase + number, so that they cannot be
 /// taken for references to the range table of the query being read.
 inline constexpr int kInputBase = 30000;
@@ -131,6 +134,8 @@ class Analyser {
     bool outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms);
     bool add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *matched,
                        Arms *unmatched);
+    bool with_matches(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *result);
+    bool without_match(Query *q, Node *item, Node *quals, List *ctes, const Arm &arm, Arms *result);
     bool add_existence(SubLink *link, bool negated, List *ctes, Arms *arms);
     bool keep_where(const Arm &outer, const Arms &combined, algebra::Role role, Arms *result);
     bool correlate(const Arm &outer, const Arm &combined, Correlation *correlation);
@@ -153,6 +158,7 @@ class Analyser {
     bool watch_query(Arm &arm, int input, Query *query, int depth, List *conditions);
     bool watch_item(Arm &arm, int input, Query *query, Node *item, int depth, List *conditions);
     bool watch_table(Arm &arm, int input, const RangeTblEntry *rte, int index, List *conditions);
+    bool keep_without_match(Query *q, Node *item, Node *quals, List *ctes, Arms *arms);
     bool add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms *arms);
     bool add_lateral(Query *q, Query *sub, int index, List *ctes, Arms *arms);
     bool enclose(Arm *arm);

@@ -76,8 +76,8 @@ void contain_cte(RangeTblEntry *rte, Containing *c) {
         if (cte->cterecursive && up < c->inside)
             return; // its list stays where it is
         // Where it comes to stand, the queries around it are further out.
-        Query *query = cte->cterecursive ? recursive_query(rte, scope)
-                                         : static_cast<Query *>(copyObjectImpl(cte->ctequery));
+        Query *query =
+            cte->cterecursive ? recursive_query(rte, scope) : static_cast<Query *>(copyObjectImpl(cte->ctequery));
         IncrementVarSublevelsUp(reinterpret_cast<Node *>(query), cte->cterecursive ? up + 1 : up, 1);
         Containing there = *c;
         become_subquery(rte, reinterpret_cast<Query *>(contain(reinterpret_cast<Node *>(query), &there)));

@@ -193,27 +193,26 @@ Node *plain_join(Query *q, JoinType type, Node *left, Node *right, Node *quals) 
 
 } // namespace
 
-/// The inner side of an outer join, with its condition, as a lateral subquery that gives a row of NULLs where nothing
-/// matches: (SELECT inner.* FROM (one row) LEFT JOIN inner ON quals).
-bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms *arms) {
-    Bitmapset *moved = nullptr;
-    collect_indexes(inner, &moved);
+namespace {
+
+/// A query one level below `q` that can read the entries of `moved` as `q` does; the others keep the numbers right.
+Query *query_over(Query *q, const Bitmapset *moved) {
     Query *sub = makeNode(Query);
     sub->commandType = CMD_SELECT;
     sub->canSetTag = true;
     sub->hasSubLinks = true;
-    auto *contained = static_cast<List *>(copyObjectImpl(q->rtable));
     int index = 0;
     ListCell *lc;
-    foreach (lc, contained) {
+    foreach (lc, q->rtable) {
         index++;
         auto *rte = lfirst_node(RangeTblEntry, lc);
         RangeTblEntry *entry = makeNode(RangeTblEntry);
         entry->rtekind = RTE_RESULT;
         entry->eref = makeAlias("unused", NIL);
         if (bms_is_member(index, moved) && rte->rtekind != RTE_JOIN) {
-            entry = map_row_expressions(
-                rte, [&](Node *e) { return one_level_down(e == nullptr ? e : flatten_join_alias_vars(q, e), moved); });
+            entry = map_row_expressions(static_cast<RangeTblEntry *>(copyObjectImpl(rte)), [&](Node *e) {
+                return one_level_down(e == nullptr ? e : flatten_join_alias_vars(q, e), moved);
+            });
             if (rte->rtekind == RTE_CTE)
                 entry->ctelevelsup++;
             else if (rte->rtekind == RTE_SUBQUERY)
@@ -221,6 +220,54 @@ bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms
         }
         sub->rtable = lappend(sub->rtable, entry);
     }
+    return sub;
+}
+
+/// A condition of `q` as it reads in that query. Joins lose their alias entries: everything refers to what they join.
+Node *condition_below(Query *q, Node *condition, const Bitmapset *moved) {
+    return condition == nullptr ? nullptr : one_level_down(flatten_join_alias_vars(q, condition), moved);
+}
+
+/// An item of FROM in that query.
+Node *item_below(Query *q, Node *item, Query *sub, const Bitmapset *moved) {
+    check_stack_depth();
+    if (IsA(item, RangeTblRef))
+        return static_cast<Node *>(copyObjectImpl(item));
+    auto *join = castNode(JoinExpr, item);
+    Node *left = item_below(q, join->larg, sub, moved), *right = item_below(q, join->rarg, sub, moved);
+    return plain_join(sub, join->jointype, left, right, condition_below(q, join->quals, moved));
+}
+
+} // namespace
+
+/// The arms' rows for which no row of `item` satisfies the condition, by NOT EXISTS as it stands.
+bool Analyser::keep_without_match(Query *q, Node *item, Node *quals, List *ctes, Arms *arms) {
+    Bitmapset *moved = nullptr;
+    collect_indexes(item, &moved);
+    Query *sub = query_over(q, moved);
+    Node *below = item_below(q, item, sub, moved);
+    sub->jointree = makeFromExpr(list_make1(below), condition_below(q, quals, moved));
+    sub->targetList =
+        list_make1(makeTargetEntry(reinterpret_cast<Expr *>(makeBoolConst(true, false)), 1, pstrdup("c1"), false));
+    SubLink *link = makeNode(SubLink);
+    link->subLinkType = EXISTS_SUBLINK;
+    link->subselect = self_contained(reinterpret_cast<Node *>(sub), ctes, view_);
+    link->location = -1;
+    for (Arm &arm : *arms) {
+        Node *matched = resolve(reinterpret_cast<Node *>(link), arm);
+        if (refusal != nullptr)
+            return false;
+        arm.quals = lappend(list_copy(arm.quals), make_notclause(reinterpret_cast<Expr *>(matched)));
+    }
+    return true;
+}
+
+/// The inner side of an outer join, with its condition, as a lateral subquery that gives a row of NULLs where nothing
+/// matches: (SELECT inner.* FROM (one row) LEFT JOIN inner ON quals).
+bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms *arms) {
+    Bitmapset *moved = nullptr;
+    collect_indexes(inner, &moved);
+    Query *sub = query_over(q, moved);
     RangeTblEntry *one = makeNode(RangeTblEntry);
     one->rtekind = RTE_VALUES;
     one->values_lists = list_make1(list_make1(makeBoolConst(true, false)));
@@ -232,24 +279,12 @@ bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms
     sub->rtable = lappend(sub->rtable, one);
     RangeTblRef *ref = makeNode(RangeTblRef);
     ref->rtindex = list_length(sub->rtable);
-    // Joins inside lose their alias entries: everything refers to what they join.
-    auto flat = [&](Node *e) { return one_level_down(flatten_join_alias_vars(q, e), moved); };
-    struct Rebuild {
-        static Node *item(Node *node, Query *sub, decltype(flat) &flat) {
-            if (IsA(node, RangeTblRef))
-                return static_cast<Node *>(copyObjectImpl(node));
-            auto *join = castNode(JoinExpr, node);
-            Node *left = item(join->larg, sub, flat), *right = item(join->rarg, sub, flat);
-            return plain_join(sub, join->jointype, left, right, join->quals == nullptr ? nullptr : flat(join->quals));
-        }
-    };
-    Node *right = Rebuild::item(inner, sub, flat);
-    sub->jointree = makeFromExpr(list_make1(plain_join(sub, JOIN_LEFT, reinterpret_cast<Node *>(ref), right,
-                                                       quals == nullptr ? nullptr : flat(quals))),
-                                 nullptr);
+    Node *right = item_below(q, inner, sub, moved);
+    sub->jointree = makeFromExpr(
+        list_make1(plain_join(sub, JOIN_LEFT, reinterpret_cast<Node *>(ref), right, condition_below(q, quals, moved))),
+        nullptr);
 
     // Only the columns that the query mentions.
-    pg::Vector<std::pair<int, int>> columns;
     Bitmapset *mentioned = nullptr;
     pg::Vector<const Var *> rows; // whole rows
     rows.resize(list_length(q->rtable), nullptr);
