@@ -307,6 +307,9 @@ SELECT 1 AS one;
 SELECT g FROM generate_series(1, 3) g;
 SELECT FROM orders;
 
+--- `unsupported-clause`
+SELECT id FROM customer ORDER BY id LIMIT (SELECT count(*) FROM orders);
+
 --- `unsupported-key`
 SELECT id, lag(p) OVER (ORDER BY id) AS q, lag(ROW(id, n)) OVER (ORDER BY id) AS r FROM odd;
 
