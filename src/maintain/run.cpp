@@ -220,7 +220,10 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
     }
     if (catalog::find_table(view) == nullptr) // asked under the lock: nobody reads it
         written = nullptr;
-    const std::optional<CommandId> old_command = capture::old_state_command();
+    std::optional<CommandId> old_command = capture::old_state_command();
+    for (const capture::TableChange &change : changes)
+        if (change.exact) // a partition came or went: an older snapshot reads the tree as it is now
+            old_command.reset();
     if (is_unknown(*program, changes) || capture::was_built(view) || (program->watches && !old_command)) {
         at != nullptr ? rebuild_with(program, written, at) : rebuild(view, written);
         if (measured)
