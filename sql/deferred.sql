@@ -251,6 +251,21 @@ SELECT upkeep.refresh() > 0;
 SELECT * FROM wrong_levels();
 DROP FUNCTION wrong_levels;
 
+-- a partition that leaves before the first build, and comes back after it
+CREATE TABLE early (a int, w int) PARTITION BY LIST (w);
+CREATE TABLE early_rest PARTITION OF early DEFAULT;
+INSERT INTO early VALUES (1, NULL);
+CREATE MATERIALIZED VIEW early_view AS SELECT a FROM early;
+SELECT upkeep.register('early_view', 'deferred');
+ALTER TABLE early DETACH PARTITION early_rest;
+SELECT upkeep.refresh('early_view');
+SELECT * FROM upkeep.verify('early_view');
+ALTER TABLE early ATTACH PARTITION early_rest DEFAULT;
+INSERT INTO early VALUES (2, 2);
+SELECT upkeep.refresh('early_view');
+SELECT * FROM upkeep.verify('early_view');
+DROP TABLE early CASCADE;
+
 -- nothing is left
 DROP TABLE p, parent, base, t, u CASCADE;
 SELECT count(*) FROM upkeep.log;

@@ -155,6 +155,13 @@ static bool is_active(Oid view, catalog::Registration *registration) {
            registration->state == catalog::State::active;
 }
 
+/// Not stale: a deferred view that is still to be built follows too, or what is built would be of another definition.
+static bool is_kept(Oid view) {
+    catalog::Registration registration;
+    return catalog::find_registration(view, &registration) && registration.active &&
+           registration.state != catalog::State::stale;
+}
+
 void follow_above(Oid view) {
     catalog::Registration registration;
     const bool active = is_active(view, &registration);
@@ -290,9 +297,8 @@ void follow_definition_changes() {
         followed = try_follow_members(by_members);
     }
     for (const Changed &view : changed) {
-        catalog::Registration now;
         if (std::find(followed.begin(), followed.end(), view.registration.view) == followed.end() &&
-            is_active(view.registration.view, &now)) {
+            is_kept(view.registration.view)) {
             follow_change(view.registration, view.what);
         }
     }
