@@ -1,10 +1,13 @@
 // The module: the magic block and what is set up when the library is loaded.
 
+#include "api/database_commands.hpp"
+#include "api/definition_changes.hpp"
 #include "capture/capture.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/program.hpp"
 #include "observe/counters.hpp"
 #include "pg/entry.hpp"
+#include "scheduler/scheduler.hpp"
 #include "settings.hpp"
 
 extern "C" {
@@ -18,7 +21,9 @@ void _PG_init(void) {
         upkeep::settings::define();
         upkeep::observe::install();
         upkeep::maintain::install_program_cache();
-        upkeep::capture::install(upkeep::maintain::run_pending);
+        upkeep::capture::install(upkeep::maintain::run_pending, upkeep::scheduler::wake);
+        upkeep::scheduler::install(upkeep::api::reactivate);
+        upkeep::api::follow_database_commands();
     });
 }
 }

@@ -173,6 +173,11 @@ void follow_above(Oid view) {
     }
 }
 
+void reactivate(Oid view) {
+    maintain::activate(view);
+    follow_above(view);
+}
+
 void follow_refresh(const RefreshMatViewStmt *statement) {
     const Oid view = RangeVarGetRelid(statement->relation, NoLock, true);
     catalog::Registration registration;

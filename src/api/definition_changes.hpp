@@ -29,6 +29,9 @@ bool try_activate(Oid view, Rebuild scope);
 /// suspended with a warning.
 void follow_above(Oid view);
 
+/// Activates a stale view of mode immediate or commit in the background, and what reads it. Raises what stands against it.
+void reactivate(Oid view);
+
 /// Marks a view stale whatever its state was, and warns. `hint` may be nullptr.
 void suspend(Oid view, const char *why, const char *hint);
 

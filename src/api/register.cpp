@@ -7,6 +7,7 @@
 #include "pg/entry.hpp"
 #include "pg/names.hpp"
 #include "pg/run_as.hpp"
+#include "scheduler/scheduler.hpp"
 
 namespace upkeep::api {
 
@@ -84,7 +85,10 @@ const char *interval_text(FunctionCallInfo fcinfo, int arg, const char *name, ca
 
 /// Nobody else refreshes a deferred view.
 void note_lack_of_worker() {
-    ereport(NOTICE, (errmsg("upkeep.refresh() brings the view up to date: no worker does it in the background")));
+    if (!scheduler::is_available())
+        ereport(NOTICE, (errmsg("only upkeep.refresh() brings the view up to date"),
+                         errdetail("No worker does it in the background."),
+                         errhint("Add upkeep to shared_preload_libraries and start the server again.")));
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "catalog/registration.hpp"
 #include "pg/entry.hpp"
 #include "pg/names.hpp"
+#include "scheduler/scheduler.hpp"
 
 extern "C" {
 #include "storage/latch.h"
@@ -51,6 +52,25 @@ void sleep_for(long milliseconds) {
     CHECK_FOR_INTERRUPTS();
 }
 
+/// Looks again after each refresh that the background finishes; else now and then, since anybody may refresh.
+class Pause {
+  public:
+    explicit Pause(Oid view) : view_(view) {}
+
+    void until_refreshed(long at_most) {
+        if (!scheduler::is_available() || !scheduler::urge(view_)) {
+            sleep_for(std::min(std::exchange(milliseconds_, std::min(2 * milliseconds_, 50L)), at_most));
+            return;
+        }
+        scheduler::await_refresh(std::min(kLongest, at_most));
+    }
+
+  private:
+    static constexpr long kLongest = 1000;
+    Oid view_;
+    long milliseconds_ = 1;
+};
+
 } // namespace
 
 UPKEEP_FUNCTION(upkeep_wait) {
@@ -60,7 +80,11 @@ UPKEEP_FUNCTION(upkeep_wait) {
     const MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "upkeep wait", ALLOCSET_SMALL_SIZES);
     Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     bool there = false;
-    for (long pause = 1;; pause = std::min(2 * pause, 50L)) {
+    Pause pause(view);
+    for (;;) {
+        // From here on no refresh is missed.
+        if (scheduler::is_available())
+            scheduler::prepare_to_await_refresh();
         {
             const pg::InContext in(scratch);
             there = is_there(view, snapshot);
@@ -69,8 +93,10 @@ UPKEEP_FUNCTION(upkeep_wait) {
         const long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
         if (there || left <= 0)
             break;
-        sleep_for(std::min(pause, left));
+        pause.until_refreshed(left);
     }
+    if (scheduler::is_available())
+        scheduler::stop_awaiting_refresh();
     UnregisterSnapshot(snapshot);
     PG_RETURN_BOOL(there);
 }

@@ -5,6 +5,7 @@
 // triggers are fired, in every query that does not fail, so what is still open after it has lost its trigger.
 // (COPY and TRUNCATE have executor states of their own and always fire both triggers, or fail.)
 #include "capture/callbacks.hpp"
+#include "capture/change_log.hpp"
 #include "capture/capture.hpp"
 #include "capture/nesting.hpp"
 #include "capture/pending.hpp"
@@ -20,6 +21,7 @@ namespace upkeep::capture {
 namespace {
 
 Maintain maintain_changes = nullptr;
+Announce announce_logged = nullptr;
 ExecutorFinish_hook_type next_executor_finish = nullptr;
 
 void after_executor(MemoryContext executor, bool fires_triggers) {
@@ -96,6 +98,11 @@ void on_transaction(XactEvent event, void *) {
         }
         break;
     case XACT_EVENT_COMMIT:
+        if (has_logged()) {
+            announce_logged(logged_tables());
+        }
+        forget_changes();
+        break;
     case XACT_EVENT_PREPARE:
     case XACT_EVENT_ABORT:
         forget_changes();
@@ -115,8 +122,9 @@ void on_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactio
 
 } // namespace
 
-void install(Maintain maintain) {
+void install(Maintain maintain, Announce announce) {
     maintain_changes = maintain;
+    announce_logged = announce;
     next_executor_finish = std::exchange(ExecutorFinish_hook, on_executor_finish);
     RegisterXactCallback(on_transaction, nullptr);
     RegisterSubXactCallback(on_subtransaction, nullptr);

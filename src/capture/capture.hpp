@@ -108,8 +108,10 @@ std::optional<CommandId> old_state_command();
 /// Registers the transaction and subtransaction callbacks and the executor's hook (called once, by module.cpp).
 /// `maintain` is called (up the layers, by function pointer; with an active snapshot) when changes are due though no
 /// AFTER STATEMENT trigger will come: after a query that ended without it, and before commit or prepare.
+/// `announce` is told of the base tables whose changes were logged for deferred views, when that has been committed.
 using Maintain = void (*)();
-void install(Maintain maintain);
+using Announce = void (*)(std::span<const Oid> relids);
+void install(Maintain maintain, Announce announce);
 
 /// Creates the capture triggers of a base table (ENABLE ALWAYS statement triggers), or repairs those that are missing,
 /// disabled or altered. Takes ShareRowExclusiveLock, so that whoever calls can build a view after it. The caller's

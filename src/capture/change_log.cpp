@@ -250,6 +250,10 @@ bool has_logged() {
     return logged != nullptr;
 }
 
+std::span<const Oid> logged_tables() {
+    return logged != nullptr ? std::span<const Oid>(logged->data(), logged->size()) : std::span<const Oid>();
+}
+
 bool has_logged(Oid relid) {
     return logged != nullptr && std::find(logged->begin(), logged->end(), relid) != logged->end();
 }

@@ -13,6 +13,7 @@ void log_row(Relation relation, const catalog::TableEntry &table, TupleTableSlot
 
 /// For the end of the transaction.
 bool has_logged();
+std::span<const Oid> logged_tables();
 void forget_logged();
 
 } // namespace upkeep::capture

@@ -54,8 +54,11 @@ void invalidate_relation(Oid relid) {
     }
 }
 
+bool changed = false; // by this transaction
+
 // Makes every backend reload what it keeps about the view and its base tables, when we commit.
 void invalidate(Oid view) {
+    changed = true;
     invalidate_relation(view);
     for (const Row &row : read_rows(Table::source, kView, view)) {
         invalidate_relation(row.oid(SourceColumn::relation));
@@ -349,12 +352,49 @@ void mark_stale(Oid view, const char *why) {
     invalidate(view);
 }
 
+void mark_failed(Oid view, const char *why) {
+    std::optional<Row> row = find_row(Table::activity, view);
+    if (!row) {
+        return;
+    }
+    if (value_of(kStates, row->get_text(ActivityColumn::state)) == uint8(State::stale)) {
+        remove_rows(Table::frontier, view);
+    }
+    row->set_text(ActivityColumn::state, "failed");
+    row->set_text(ActivityColumn::why, why);
+    change_row(Table::activity, *row);
+    invalidate(view);
+}
+
+bool take_changed() {
+    return std::exchange(changed, false);
+}
+
 bool find_registration(Oid view, Registration *out) {
     const std::optional<Row> row = find_registration_row(view);
     if (row) {
         *out = to_registration(*row);
     }
     return row.has_value();
+}
+
+static std::optional<int64> microseconds(const Row &row, AttrNumber column) {
+    if (row.is_null(column)) {
+        return std::nullopt;
+    }
+    const Interval *interval = DatumGetIntervalP(row.values[column - 1]);
+    if (INTERVAL_NOT_FINITE(interval)) {
+        return PG_INT64_MAX;
+    }
+    const int64 days = interval->month * int64{DAYS_PER_MONTH} + interval->day;
+    return days * USECS_PER_DAY + interval->time;
+}
+
+Timing timing(Oid view) {
+    const std::optional<Row> row = find_registration_row(view);
+    return row ? Timing{microseconds(*row, RegistrationColumn::max_staleness),
+                        microseconds(*row, RegistrationColumn::every)}
+               : Timing{};
 }
 
 pg::Vector<Registration> all_registrations() {

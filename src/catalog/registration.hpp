@@ -21,6 +21,12 @@ struct Registration {
     const char *why;    // reason of a state other than active, or nullptr
 };
 
+/// What register() was given, in microseconds; a month counts 30 days. nullopt: NULL.
+struct Timing {
+    std::optional<int64> max_staleness;
+    std::optional<int64> every;
+};
+
 /// Where state tables of a view are kept.
 struct StateTable {
     int node;
@@ -70,6 +76,13 @@ pg::Vector<Fact> facts(Oid view); // as stored
 /// True if a logical replication subscription feeds the table: its apply worker fires no statement triggers.
 bool is_subscribed(Oid relid);
 
+/// Remembers that the background could not bring a deferred view up to date, and why. What it holds is not to be gone on
+/// from if nothing is logged for it at present: it is built anew, then. Nothing is written for a view that is not active.
+void mark_failed(Oid view, const char *why);
+
+/// Whether this transaction has changed what is stored of any view; forgotten by the call.
+bool take_changed();
+
 /// Marks a view stale with a reason (WARNING is the caller's). Written with heap access, legal in any trigger.
 /// Nothing is written for a view that is stale already (the first reason stays) or not active.
 void mark_stale(Oid view, const char *why);
@@ -77,6 +90,7 @@ void mark_stale(Oid view, const char *why);
 // --- reading: latest committed state plus our own, whatever the transaction's snapshot; results in the current context
 // ---
 bool find_registration(Oid view, Registration *out);
+Timing timing(Oid view);
 pg::Vector<Registration> all_registrations(); // by OID, without those that were restored and not yet activated
 pg::Vector<StateTable> state_tables(Oid view);
 pg::Vector<Setting> settings(Oid view);

@@ -58,19 +58,33 @@ bool must_build(Oid view, const catalog::Registration &registration) {
            IsolationUsesXactSnapshot();
 }
 
+/// Where it has failed before, or is stale, what it needs may have to be made anew.
 void build(Oid view, const catalog::Registration &registration, WrittenRows *written) {
-    if (!registration.active || registration.state == catalog::State::stale)
+    if (!registration.active || registration.state == catalog::State::stale ||
+        registration.state == catalog::State::failed)
         activate(view, written);
     else
         rebuild(view, written);
 }
 
-/// With the deferred views that read them, directly or through others: each after those that it reads.
+bool has_failed(Oid view) {
+    catalog::Registration registration;
+    return catalog::find_registration(view, &registration) && registration.state == catalog::State::failed;
+}
+
+pg::Vector<Oid> deferred_readers(Oid view) {
+    const catalog::TableEntry *table = catalog::find_table(view);
+    return table == nullptr ? pg::Vector<Oid>()
+                            : pg::Vector<Oid>(table->deferred.views, table->deferred.views + table->deferred.nviews);
+}
+
+/// With the deferred views that read them, directly or through others: each after those that it reads. One that has
+/// failed is not taken along, so that it holds up nobody.
 pg::Vector<Oid> with_readers(pg::Vector<Oid> views) {
     for (size_t i = 0; i < views.size(); i++)
-        if (const catalog::TableEntry *table = catalog::find_table(views[i]))
-            for (int r = 0; r < table->deferred.nviews; r++)
-                add_once(&views, table->deferred.views[r]);
+        for (const Oid reader : deferred_readers(views[i]))
+            if (!has_failed(reader))
+                add_once(&views, reader);
     std::sort(views.begin(), views.end(), [](Oid a, Oid b) {
         const int deep_a = catalog::depth(a), deep_b = catalog::depth(b);
         return deep_a != deep_b ? deep_a < deep_b : a < b;
@@ -241,6 +255,23 @@ void tidy_log(Oid relid) {
         catalog::set_current_segment(relid, next);
 }
 
+/// A view that has failed does not follow those that it reads: it is to be built anew.
+void leave_failed_readers(const RefreshedView &view) {
+    if (!view.unknown && view.written->left == nullptr && view.written->came == nullptr)
+        return;
+    for (const Oid reader : deferred_readers(view.view))
+        if (has_failed(reader))
+            catalog::remove_frontier(reader);
+}
+
+void note_recovered(Oid view) {
+    catalog::Registration registration;
+    if (!catalog::find_registration(view, &registration) || registration.state != catalog::State::failed)
+        return;
+    registration.state = catalog::State::active;
+    catalog::update_registration(registration);
+}
+
 } // namespace
 
 void lock_logs(const pg::Vector<Oid> &sources) {
@@ -284,6 +315,8 @@ int64 refresh_deferred(const pg::Vector<Oid> &views) {
         for (RefreshedView &view : refreshed) {
             rows += refresh.advance(view.view, &view);
             refresh.pass_on(view);
+            note_recovered(view.view);
+            leave_failed_readers(view);
         }
     }
     UnregisterSnapshot(at);

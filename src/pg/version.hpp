@@ -26,7 +26,22 @@ inline bool LockHeldByMe(const LOCKTAG *tag, LOCKMODE mode, bool or_stronger) {
 }
 #endif
 
+extern "C" {
+#include "utils/wait_event.h"
+}
+
 namespace upkeep::pg {
+
+// Before 17 all waits of extensions have one name.
+#if PG_VERSION_NUM < 170000
+inline uint32 wait_event(const char *) {
+    return PG_WAIT_EXTENSION;
+}
+#else
+inline uint32 wait_event(const char *name) {
+    return WaitEventExtensionNew(name);
+}
+#endif
 
 using TreeWalker = bool (*)(Node *, void *);
 using TreeMutator = Node *(*)(Node *, void *);
