@@ -58,7 +58,7 @@ bool is_commit_prepared(const Node *command) {
 void before_command(const Node *command) {
     if (const char *name = wanted_database(command)) {
         const Oid database = get_database_oid(name, true);
-        if (OidIsValid(database) && database != MyDatabaseId)
+        if (OidIsValid(database))
             scheduler::bar(database);
     }
     if (is_about_extensions(command))

@@ -1,6 +1,7 @@
 #include "scheduler/task.hpp"
 
 #include "maintain/maintain.hpp"
+#include "pg/error_context.hpp"
 #include "pg/names.hpp"
 #include "pg/transaction.hpp"
 
@@ -43,12 +44,26 @@ void refresh_here(const pg::Vector<Oid> &views) {
     maintain::refresh_deferred(deferred);
 }
 
+/// A view that writers maintain is built anew when its time comes.
 void remember_failure(Oid view, const char *why) {
     (void)pg::in_transaction([=] {
         catalog::Registration registration;
-        if (catalog::find_registration(view, &registration) && registration.mode == catalog::Mode::deferred)
+        if (!catalog::find_registration(view, &registration))
+            return;
+        if (registration.mode == catalog::Mode::deferred)
             catalog::mark_failed(view, why);
+        else
+            catalog::mark_stale(view, why);
     });
+}
+
+bool has_failed(Oid view) {
+    bool failed = true;
+    (void)pg::in_transaction([&] {
+        catalog::Registration registration;
+        failed = catalog::find_registration(view, &registration) && registration.state != catalog::State::active;
+    });
+    return failed;
 }
 
 /// A conflict with somebody else's transaction is no fault of the view's.
@@ -65,16 +80,25 @@ void set_reactivate(Reactivate reactivate) {
 
 pg::Vector<Oid> refresh(const pg::Vector<Oid> &views) {
     pg::Vector<Oid> failed;
+    (void)pg::MaintenanceContext::take_failed();
     const ErrorData *error = pg::in_transaction([&] { refresh_here(views); });
     if (error == nullptr)
         return failed;
+    const Oid culprit = pg::MaintenanceContext::take_failed();
+    const bool passing = is_passing(error);
+    // One that reads them, and is taken along until it is known to fail.
+    if (OidIsValid(culprit) && !passing && std::find(views.begin(), views.end(), culprit) == views.end() &&
+        !has_failed(culprit)) {
+        remember_failure(culprit, error->message);
+        return refresh(views);
+    }
     if (views.size() > 1) {
         for (const Oid view : views)
             for (const Oid alone : refresh(pg::Vector<Oid>(1, view)))
                 failed.push_back(alone);
         return failed;
     }
-    if (!is_passing(error))
+    if (!passing)
         remember_failure(views[0], error->message);
     failed.push_back(views[0]);
     return failed;
