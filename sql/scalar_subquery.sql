@@ -12,6 +12,9 @@ CREATE MATERIALIZED VIEW v3 AS SELECT id, v FROM a WHERE v > (SELECT avg(v) FROM
 CREATE MATERIALIZED VIEW v4 AS SELECT o.id, o.g FROM a o WHERE o.v >= (SELECT 1.0 * avg(i.v) FROM a i WHERE i.g = o.g);
 CREATE MATERIALIZED VIEW v5 AS SELECT g, count(*) FROM a WHERE (SELECT coalesce(min(x), 9) FROM b WHERE b.aid = a.id) > 1 GROUP BY g;
 CREATE MATERIALIZED VIEW v6 AS SELECT a.id, b.x + (SELECT count(*) FILTER (WHERE c.x = 2) FROM b c WHERE c.aid = a.id) AS y FROM a LEFT JOIN b ON b.aid = a.id AND b.x > 0;
+-- The aggregate reads the outer row: no group can hold its value.
+CREATE MATERIALIZED VIEW v7 AS SELECT id, (SELECT max(b.x - a.v) FROM b WHERE b.aid = a.id) AS top, (SELECT count(*) FILTER (WHERE b.x > a.v) FROM b WHERE b.aid = a.id) AS more FROM a;
+CREATE MATERIALIZED VIEW v8 AS SELECT id FROM a WHERE v > (SELECT sum(b.x + a.v) FROM b) OR v = (SELECT count(b.x + a.v) FROM b WHERE b.aid = a.v);
 SELECT upkeep.register(c.oid) FROM pg_class c WHERE relnamespace = 'scalar'::regnamespace AND relkind = 'm' ORDER BY relname;
 CREATE VIEW wrong AS SELECT w.view, v.* FROM upkeep.views w, upkeep.verify(w.view) v;
 TABLE wrong;

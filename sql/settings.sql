@@ -27,6 +27,9 @@ CREATE MATERIALIZED VIEW texts AS
 CREATE MATERIALIZED VIEW local AS SELECT id, at AT TIME ZONE 'UTC' AS utc, at::timestamp AS here, at::time AS clock, at + interval '1 day' AS next, d::timestamptz AS midnight FROM e WHERE at >= d;
 CREATE MATERIALIZED VIEW hours AS SELECT e.id, h FROM e, generate_series(date_trunc('day', at), date_trunc('day', at) + interval '1 day', interval '12 hours') h;
 CREATE MATERIALIZED VIEW pairs AS SELECT x.id, y.id AS other, x.at::date AS day FROM e x JOIN e y ON x.at::date = y.at::date AND x.id < y.id;
+CREATE MATERIALIZED VIEW digits AS SELECT id, (f / 3)::text AS f, sum(f / 7)::text || '!' AS s FROM e GROUP BY id;
+CREATE MATERIALIZED VIEW bytes AS SELECT b::text AS b, count(*) AS n FROM e GROUP BY 1;
+CREATE MATERIALIZED VIEW places AS SELECT id, point(f, 0)::text AS p FROM e;
 CREATE MATERIALIZED VIEW immutable AS SELECT id, n + 1 AS n1 FROM e;
 SELECT upkeep.register(oid::regclass) FROM pg_class WHERE relnamespace = 'settled'::regnamespace AND relkind = 'm' ORDER BY relname COLLATE "C";
 

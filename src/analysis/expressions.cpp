@@ -147,6 +147,25 @@ bool is_settings_only(Oid function, const char *name) {
     return false;
 }
 
+/// Output functions that the server calls IMMUTABLE, and that follow extra_float_digits or bytea_output all the same.
+bool is_output_by_settings(Oid function) {
+    switch (function) {
+    case F_FLOAT4OUT:
+    case F_FLOAT8OUT:
+    case F_BYTEAOUT:
+    case F_POINT_OUT:
+    case F_LSEG_OUT:
+    case F_LINE_OUT:
+    case F_PATH_OUT:
+    case F_BOX_OUT:
+    case F_POLY_OUT:
+    case F_CIRCLE_OUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /// Of these, the ones for which the time zone is all that matters.
 bool is_time_zone_only(std::string_view name) {
     if (name.ends_with("_out"))
@@ -219,6 +238,8 @@ bool is_refused_function(Oid function, void *context) {
         const SettingsUse use = is_time_zone_only(name) ? SettingsUse::time_zone : SettingsUse::all;
         walk->view->settings = std::max(walk->view->settings, use);
     }
+    if (is_output_by_settings(function))
+        walk->view->settings = SettingsUse::all;
     if (function >= FirstUnpinnedObjectId)
         add_fact(walk->view, ProcedureRelationId, function, "function");
     return false;

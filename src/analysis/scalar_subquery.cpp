@@ -135,6 +135,9 @@ bool Analyser::add_scalar_to(const Arm &arm, int index, Node *target, List *call
             return false;
         if (own.outer_only != NIL || !equal(own.outer_sides, correlation.outer_sides) || list_length(own.ties) != nkeys)
             return not_yet("a scalar subquery of this form");
+        const InputsRead read = inputs_read(reinterpret_cast<Node *>(c.outputs));
+        if (read.unresolved || (read.set & (algebra::only(static_cast<int>(arm.inputs.size())) - 1)) != 0)
+            return not_yet("a scalar subquery whose aggregates read columns of outer queries");
         Arm in = inner_arm(arm, c, own);
         List *columns = reinterpret_cast<List *>(
             shift_inputs(reinterpret_cast<Node *>(c.outputs), -static_cast<int>(arm.inputs.size())));

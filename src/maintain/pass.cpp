@@ -23,14 +23,20 @@ struct Place {
 
 class Pass {
   public:
+    /// Of what is pending in a scope. Immediate views have had all of it when the transaction's pass begins, but what
+    /// that writes.
     explicit Pass(Scope scope)
-        : scope_(scope), holds_(scope == Scope::statement), changes_(capture::take_changes(scope)) {
+        : scope_(scope), holds_(scope == Scope::statement), changes_(capture::take_changes(scope)),
+          before_(capture::old_state_command()), before_views_(present_command()) {
         for (const capture::TableChange &change : changes_)
             await(readers(change.relid, mode()), false);
     }
 
+    /// Of what the caller adds: changes of views that he has made after this command.
+    explicit Pass(CommandId before) : Pass(Scope::statement) { before_ = before; }
+
     /// Of changes that no statement made. Views of mode commit do not wait, unless changes of theirs wait already.
-    Pass(const pg::Vector<Oid> &views, const pg::Vector<capture::TableChange> &changes) : Pass(Scope::statement) {
+    Pass(const pg::Vector<Oid> &views, const pg::Vector<capture::TableChange> &changes) : Pass(present_command()) {
         holds_ = capture::find_pending(Scope::transaction) != nullptr;
         for (const capture::TableChange &change : changes)
             changes_.push_back(change);
@@ -42,7 +48,8 @@ class Pass {
             const Place place = waiting_.front();
             waiting_.erase(waiting_.begin());
             auto *written = new (palloc(sizeof(WrittenRows))) WrittenRows();
-            switch (maintain_view(place.view, place.follows_views_only ? view_changes_ : changes_, written)) {
+            const bool late = place.follows_views_only;
+            switch (maintain_view(place.view, late ? view_changes_ : changes_, written, late ? before_views_ : before_)) {
             case Outcome::followed:
                 add_written(place.view, written);
                 break;
@@ -147,6 +154,8 @@ class Pass {
     Scope scope_;
     bool holds_; // changes of views, for those of mode commit
     pg::Vector<capture::TableChange> changes_;
+    OldCommand before_;
+    OldCommand before_views_;
     pg::Vector<capture::TableChange> view_changes_; // those that this pass has written
     pg::Vector<Place> waiting_;
     pg::Vector<WrittenRows *> written_;
@@ -167,8 +176,8 @@ void maintain_apart(const pg::Vector<Oid> &views, const pg::Vector<capture::Tabl
     pass.run();
 }
 
-void follow_refreshed(const pg::Vector<RefreshedView> &views) {
-    Pass pass(Scope::statement); // of no change: no statement is open
+void follow_refreshed(const pg::Vector<RefreshedView> &views, CommandId before) {
+    Pass pass(before);
     for (const RefreshedView &view : views) {
         if (view.unknown)
             pass.add_unknown(view.view, false);
@@ -187,7 +196,7 @@ int64 refresh_manual(Oid view) {
             (errcode(ERRCODE_OBJECT_IN_USE),
              errmsg("cannot refresh materialized view %s inside a statement on a base table", pg::qualified_name(view)),
              errdetail("Views that read it are maintained with it, which happens when that statement ends.")));
-    Pass pass(Scope::statement); // of no change: what this calls only adds to what is pending
+    Pass pass(present_command()); // taken by now: what this calls only adds to what is pending
     auto *written = new (palloc(sizeof(WrittenRows))) WrittenRows();
     const int64 changed = rebuild_from_query(view, written);
     pass.add_written(view, written);

@@ -168,7 +168,7 @@ class Refresh {
         if (rows == 0)
             return 0;
         capture::begin_log_run();
-        const Outcome outcome = maintain_view(view, changes, result->written, at_);
+        const Outcome outcome = maintain_view(view, changes, result->written, std::nullopt, at_);
         capture::release_changes();
         if (outcome == Outcome::followed || outcome == Outcome::repaired)
             catalog::set_frontier(view, reached_);
@@ -293,6 +293,7 @@ int64 refresh_deferred(const pg::Vector<Oid> &views) {
     const pg::Vector<Oid> wanted = with_readers(views);
     const pg::Vector<Oid> sources = sources_of(wanted);
     lock_sources(sources);
+    const CommandId before = present_command();
     pg::Vector<RefreshedView> refreshed;
     for (Oid view : wanted) {
         catalog::Registration registration;
@@ -320,7 +321,7 @@ int64 refresh_deferred(const pg::Vector<Oid> &views) {
         }
     }
     UnregisterSnapshot(at);
-    follow_refreshed(refreshed);
+    follow_refreshed(refreshed, before);
     for (Oid relid : sources)
         tidy_log(relid);
     return rows;

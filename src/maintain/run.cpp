@@ -200,7 +200,13 @@ Program *lock_program(Oid view, const pg::Vector<capture::TableChange> &changes,
 
 } // namespace
 
-Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes, WrittenRows *written, Snapshot at) {
+CommandId present_command() {
+    CommandCounterIncrement();
+    return GetCurrentCommandId(false);
+}
+
+Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes, WrittenRows *written, OldCommand before,
+                      Snapshot at) {
     pg::MaintenanceContext error_context(view);
     instr_time start;
     const bool measured = observe::is_counting() || settings::log_min_duration() >= 0;
@@ -220,11 +226,10 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
     }
     if (catalog::find_table(view) == nullptr) // asked under the lock: nobody reads it
         written = nullptr;
-    std::optional<CommandId> old_command = capture::old_state_command();
     for (const capture::TableChange &change : changes)
         if (change.exact) // a partition came or went: an older snapshot reads the tree as it is now
-            old_command.reset();
-    if (is_unknown(*program, changes) || capture::was_built(view) || (program->watches && !old_command)) {
+            before.reset();
+    if (is_unknown(*program, changes) || capture::was_built(view) || (program->watches && !before)) {
         at != nullptr ? rebuild_with(program, written, at) : rebuild(view, written);
         if (measured)
             record_rebuild(view, start);
@@ -232,7 +237,7 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
     }
     Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep run", ALLOCSET_DEFAULT_SIZES), at};
     run.written = written;
-    run.old_command = old_command.value_or(InvalidCommandId);
+    run.old_command = before.value_or(InvalidCommandId);
     bool whole = false;
     {
         pg::InContext in(run.memory);
