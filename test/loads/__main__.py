@@ -1,6 +1,7 @@
 """Workloads of known shape: every view of a set is registered, its tables are changed, and after each transaction every
 view is compared with its query. What is refused, and which strategy the others have, must be what the set's file
-strategies.txt says. --measure writes what one change costs beside REFRESH."""
+strategies.txt says. --measure writes what one change costs beside REFRESH, --refreshes what a refresh of deferred views
+costs."""
 
 import argparse
 import importlib
@@ -11,6 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "bench"))
 
 from measure_change import measure
+from measure_refresh import measure_refreshes
 from server import Server
 from soak import Soak
 
@@ -29,9 +31,15 @@ def parse(arguments):
     parser.add_argument("--refusals", metavar="FILE", help="append what is refused, and why, to a file")
     parser.add_argument("--times", action="store_true", help="show how long maintenance of each view took, beside REFRESH")
     parser.add_argument("--measure", metavar="FILE", help="instead of changes and verify: measure, and append a table to a file")
-    parser.add_argument("--rounds", type=int, default=15, help="changes of a measurement (default %(default)s)")
+    parser.add_argument("--refreshes", action="store_true",
+                        help="instead: measure refreshes of deferred views after parts of the tables have changed (tpch)")
+    parser.add_argument("--fractions", default="0.01,0.1,1", help="these parts, in percent (default %(default)s)")
+    parser.add_argument("--write", action="store_true", help="with --refreshes: write the table to docs/workloads.md")
+    parser.add_argument("--rounds", type=int, help="changes of a measurement (default 15, or 5 for --refreshes)")
     options = parser.parse_args(arguments)
-    options.loads = options.loads.split(",")
+    options.rounds = options.rounds or (5 if options.refreshes else 15)
+    options.fractions = [float(part) for part in options.fractions.split(",")]
+    options.loads = ["tpch"] if options.refreshes else options.loads.split(",")
     options.views = options.views.split(",") if options.views else None
     for load in options.loads:
         if load not in LOADS:
@@ -50,11 +58,14 @@ def main():
         if options.measure:
             measure(server, name, load, options)
             continue
+        if options.refreshes:
+            failed += measure_refreshes(server, name, load, options)
+            continue
         soak = Soak(server, name, load, options)
         soak.go()
         passed += soak.passed
         failed += soak.failed
-    if not options.measure:
+    if not options.measure and not options.refreshes:
         print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

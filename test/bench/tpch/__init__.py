@@ -37,6 +37,7 @@ class Load:
         self.directory = os.path.dirname(os.path.abspath(__file__))
         self.variables = {"fraction": f"{0.0001 / scale:.8f}"}
         self.added = 0
+        self.keys = []
 
     def batches(self):
         return self.data.batches()
@@ -48,6 +49,39 @@ class Load:
         order, lines = self.new_order()
         return [insert("orders", [order]), insert("lineitem", lines)], \
                [f"DELETE FROM lineitem WHERE l_orderkey = {order[0]}", f"DELETE FROM orders WHERE o_orderkey = {order[0]}"]
+
+    # One change of a part of orders and lineitem.
+
+    def change_fraction(self, server, fraction):
+        """In one transaction. Of the orders that change, with their lines, a third each is new, goes, and gets other values."""
+        if not self.keys:
+            self.keys = [row[0] for row in server.run("SELECT o_orderkey FROM orders ORDER BY 1")]
+        count = max(round(self.data.orders * fraction / 3), 1)
+        new = [self.data.order_rows(self.random, order_key(self.added + n + 1) + 8) for n in range(count)]
+        self.added += count
+        chosen = self.random.sample(self.keys, min(2 * count, len(self.keys)))
+        gone, changed = chosen[:len(chosen) // 2], chosen[len(chosen) // 2:]
+        server.run("BEGIN")
+        server.run("CREATE TEMP TABLE changed (key bigint PRIMARY KEY) ON COMMIT DROP")
+        for keys, statements in (
+                (gone, ["DELETE FROM lineitem WHERE l_orderkey IN (TABLE changed)",
+                        "DELETE FROM orders WHERE o_orderkey IN (TABLE changed)"]),
+                (changed, ["UPDATE orders SET o_orderdate = o_orderdate + 1, o_totalprice = o_totalprice + 1, "
+                           "o_orderpriority = CASE o_orderpriority WHEN '2-HIGH' THEN '3-MEDIUM' ELSE '2-HIGH' END "
+                           "WHERE o_orderkey IN (TABLE changed)",
+                           "UPDATE lineitem SET l_quantity = l_quantity % 50 + 1, l_extendedprice = l_extendedprice + 1, "
+                           "l_shipdate = l_shipdate + 1, l_receiptdate = l_receiptdate + 2 "
+                           "WHERE l_orderkey IN (TABLE changed)"])):
+            server.run("DELETE FROM changed")
+            server.copy("changed", [(key,) for key in keys])
+            server.run("ANALYZE changed")
+            for statement in statements:
+                server.run(statement)
+        server.copy("orders", [order for order, _ in new])
+        server.copy("lineitem", [line for _, lines in new for line in lines])
+        server.run("COMMIT")
+        gone = set(gone)
+        self.keys = [key for key in self.keys if key not in gone] + [order[0] for order, _ in new]
 
     def new_order(self):
         """Of a customer, and lines of parts and suppliers, that changes have left there."""
