@@ -78,8 +78,8 @@ void record_rows(TriggerData *trigger, const catalog::TableEntry &table) {
     TupleDesc desc = RelationGetDescr(trigger->tg_relation);
     const bool immediate = table.immediate.nviews > 0;
     const bool commit = table.commit.nviews > 0;
-    const Columns now = used_columns(desc, table.immediate.used);
-    const Columns later = used_columns(desc, table.commit.used);
+    const Columns now = immediate ? used_columns(desc, table.immediate.used) : Columns{};
+    const Columns later = commit ? used_columns(desc, table.commit.used) : Columns{};
     if (table.deferred.nviews > 0) {
         log_rows(trigger, table);
     }
@@ -149,8 +149,8 @@ void after_row(TriggerData *trigger) {
     TupleDesc desc = RelationGetDescr(trigger->tg_relation);
     const bool immediate = table->immediate.nviews > 0;
     const bool commit = table->commit.nviews > 0;
-    const Columns now = used_columns(desc, table->immediate.used);
-    const Columns later = used_columns(desc, table->commit.used);
+    const Columns now = immediate ? used_columns(desc, table->immediate.used) : Columns{};
+    const Columns later = commit ? used_columns(desc, table->commit.used) : Columns{};
     if (table->deferred.nviews > 0) {
         log_row(trigger->tg_relation, *table, old_row, new_row);
     }

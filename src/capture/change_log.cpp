@@ -1,6 +1,7 @@
 #include "capture/change_log.hpp"
 
 #include "capture/capture.hpp"
+#include "capture/log_writer.hpp"
 #include "capture/pending.hpp"
 #include "catalog/log.hpp"
 #include "pg/names.hpp"
@@ -14,9 +15,9 @@ namespace upkeep::capture {
 
 namespace {
 
-constexpr int kBatch = 64; // rows written together
-
 pg::Vector<Oid> *logged = nullptr; // base tables whose changes this transaction has logged; in TopTransactionContext
+
+} // namespace
 
 void note_logged(Oid relid) {
     if (logged == nullptr) {
@@ -29,109 +30,7 @@ void note_logged(Oid relid) {
     }
 }
 
-// Writes rows to the current segment of a log, which is opened when there is a row. Where the segment is gone, the last
-// view that wanted the rows has just been unregistered.
-class LogWriter {
-  public:
-    LogWriter(Oid relid, Oid segment, pg::Vector<AttrNumber> columns, bool bulk)
-        : relid_(relid), segment_oid_(segment), columns_(std::move(columns)), is_bulk_(bulk) {}
-
-    LogWriter(const LogWriter &) = delete;
-    LogWriter &operator=(const LogWriter &) = delete;
-
-    /// The row's columns in the log; nullptr: a row that says that changes were lost.
-    void add(TupleTableSlot *row, int weight) {
-        if (!opened_) {
-            open();
-        }
-        if (segment_ == nullptr) {
-            return;
-        }
-        TupleTableSlot *slot = next_slot();
-        TupleDesc desc = RelationGetDescr(segment_);
-        ExecClearTuple(slot);
-        std::fill_n(slot->tts_isnull, desc->natts, true);
-        slot->tts_values[catalog::kLogXid - 1] = xid_;
-        slot->tts_values[catalog::kLogWeight - 1] = Int16GetDatum(int16(weight));
-        slot->tts_isnull[catalog::kLogXid - 1] = slot->tts_isnull[catalog::kLogWeight - 1] = false;
-        for (size_t i = 0; row != nullptr && i < columns_.size(); i++) {
-            const size_t at = i + catalog::kLogFixedColumns;
-            slot->tts_values[at] = slot_getattr(row, columns_[i], &slot->tts_isnull[at]);
-        }
-        ExecStoreVirtualTuple(slot);
-        ExecMaterializeSlot(slot);
-        if (++filled_ == kBatch) {
-            flush();
-        }
-    }
-
-    void finish() {
-        if (segment_ == nullptr) {
-            return;
-        }
-        flush();
-        for (TupleTableSlot *slot : slots_) {
-            ExecDropSingleTupleTableSlot(slot);
-        }
-        if (bulk_ != nullptr) {
-            FreeBulkInsertState(bulk_);
-        }
-        table_close(segment_, NoLock);
-        MemoryContextDelete(memory_);
-    }
-
-    /// The block that the last row went to.
-    BlockNumber last_block() const { return last_block_; }
-
-  private:
-    void open() {
-        opened_ = true;
-        if (!OidIsValid(segment_oid_)) {
-            elog(ERROR, "relation %u has no change log", relid_);
-        }
-        segment_ = try_relation_open(segment_oid_, RowExclusiveLock);
-        if (segment_ == nullptr) {
-            return;
-        }
-        note_logged(relid_);
-        memory_ = AllocSetContextCreate(CurrentMemoryContext, "upkeep log rows", ALLOCSET_DEFAULT_SIZES);
-        bulk_ = is_bulk_ ? GetBulkInsertState() : nullptr;
-        xid_ = FullTransactionIdGetDatum(GetTopFullTransactionId());
-    }
-
-    TupleTableSlot *next_slot() {
-        if (filled_ == int(slots_.size())) {
-            slots_.push_back(MakeSingleTupleTableSlot(RelationGetDescr(segment_), &TTSOpsVirtual));
-        }
-        return slots_[filled_];
-    }
-
-    void flush() {
-        if (filled_ == 0) {
-            return;
-        }
-        const CommandId command = GetCurrentCommandId(true);
-        MemoryContext outer = MemoryContextSwitchTo(memory_);
-        heap_multi_insert(segment_, slots_.data(), filled_, command, HEAP_INSERT_SKIP_FSM, bulk_);
-        MemoryContextSwitchTo(outer);
-        MemoryContextReset(memory_);
-        last_block_ = ItemPointerGetBlockNumber(&slots_[filled_ - 1]->tts_tid);
-        filled_ = 0;
-    }
-
-    Oid relid_;
-    Oid segment_oid_;
-    pg::Vector<AttrNumber> columns_;
-    bool is_bulk_;
-    bool opened_ = false;
-    Relation segment_ = nullptr;
-    MemoryContext memory_ = nullptr; // of the tuples that are written
-    BulkInsertState bulk_ = nullptr;
-    Datum xid_ = 0;
-    pg::Vector<TupleTableSlot *> slots_;
-    int filled_ = 0;
-    BlockNumber last_block_ = 0;
-};
+namespace {
 
 void write_all(LogWriter &writer, TupleDesc desc, Tuplestorestate *rows, int weight) {
     if (rows == nullptr || tuplestore_tuple_count(rows) == 0) {
@@ -173,44 +72,40 @@ int64 count_rows(Tuplestorestate *rows) {
     return rows == nullptr ? 0 : tuplestore_tuple_count(rows);
 }
 
-void finish_log(LogWriter &writer, Oid relid, const pg::Vector<Oid> &views) {
+void finish_log(LogWriter &writer, const catalog::TableEntry &table) {
     writer.finish();
     if (int64(writer.last_block()) * BLCKSZ >= settings::log_limit()) {
-        give_up(relid, {views.data(), views.size()});
+        // The entry goes with what is written about its views.
+        const pg::Vector<Oid> views(table.deferred.views, table.deferred.views + table.deferred.nviews);
+        give_up(table.relid, {views.data(), views.size()});
     }
 }
 
 } // namespace
 
+// The catalog's entry stays while rows are logged: invalidations only mark it, and no trigger of anybody is called.
+
 void log_rows(TriggerData *trigger, const catalog::TableEntry &table) {
     TupleDesc desc = RelationGetDescr(trigger->tg_relation);
     Tuplestorestate *old_rows = trigger->tg_oldtable;
     Tuplestorestate *new_rows = trigger->tg_newtable;
-    const bool pairs = old_rows != nullptr && new_rows != nullptr && count_rows(old_rows) == count_rows(new_rows);
-    // The catalog's entry may go at any moment from here on.
-    const Columns columns = used_columns(desc, table.deferred.used);
-    const pg::Vector<Oid> views(table.deferred.views, table.deferred.views + table.deferred.nviews);
-    pg::Vector<AttrNumber> log_columns(table.log.columns, table.log.columns + table.log.ncolumns);
-    const Oid relid = table.relid;
-    const Oid segment = table.log.segment;
-    LogWriter writer(relid, segment, std::move(log_columns), count_rows(old_rows) + count_rows(new_rows) > 2 * kBatch);
-    if (pairs) {
-        write_pairs(writer, desc, columns, old_rows, new_rows);
+    LogWriter writer(table.relid, table.log, count_rows(old_rows) + count_rows(new_rows));
+    if (old_rows != nullptr && new_rows != nullptr && count_rows(old_rows) == count_rows(new_rows)) {
+        write_pairs(writer, desc, used_columns(desc, table.deferred.used), old_rows, new_rows);
     } else {
         write_all(writer, desc, old_rows, -1);
         write_all(writer, desc, new_rows, +1);
     }
-    finish_log(writer, relid, views);
+    finish_log(writer, table);
 }
 
 void log_row(Relation relation, const catalog::TableEntry &table, TupleTableSlot *old_row, TupleTableSlot *new_row) {
     TupleDesc desc = RelationGetDescr(relation);
-    const Columns columns = used_columns(desc, table.deferred.used);
-    pg::Vector<AttrNumber> log_columns(table.log.columns, table.log.columns + table.log.ncolumns);
-    LogWriter writer(table.relid, table.log.segment, std::move(log_columns), false);
-    if (old_row != nullptr && new_row != nullptr && !is_relevant_change(desc, columns, old_row, new_row)) {
+    if (old_row != nullptr && new_row != nullptr &&
+        !is_relevant_change(desc, used_columns(desc, table.deferred.used), old_row, new_row)) {
         return;
     }
+    LogWriter writer(table.relid, table.log, int{old_row != nullptr} + int{new_row != nullptr});
     if (old_row != nullptr) {
         writer.add(old_row, -1);
     }
@@ -225,15 +120,12 @@ void log_written(Oid view, Tuplestorestate *left, Tuplestorestate *came) {
     if (table == nullptr || table->deferred.nviews == 0) {
         return;
     }
-    pg::Vector<AttrNumber> log_columns(table->log.columns, table->log.columns + table->log.ncolumns);
-    const pg::Vector<Oid> views(table->deferred.views, table->deferred.views + table->deferred.nviews);
-    LogWriter writer(view, table->log.segment, std::move(log_columns),
-                     count_rows(left) + count_rows(came) > 2 * kBatch);
+    LogWriter writer(view, table->log, count_rows(left) + count_rows(came));
     Relation relation = table_open(view, NoLock); // whoever wrote has it locked
     write_all(writer, RelationGetDescr(relation), left, -1);
     write_all(writer, RelationGetDescr(relation), came, +1);
     table_close(relation, NoLock);
-    finish_log(writer, view, views);
+    finish_log(writer, *table);
 }
 
 void log_lost(Oid relid) {
@@ -241,8 +133,8 @@ void log_lost(Oid relid) {
     if (table == nullptr || table->deferred.nviews == 0) {
         return;
     }
-    LogWriter writer(relid, table->log.segment, {}, false);
-    writer.add(nullptr, 0);
+    LogWriter writer(relid, table->log, 1);
+    writer.add_lost();
     writer.finish();
 }
 

@@ -11,6 +11,9 @@ void log_rows(TriggerData *trigger, const catalog::TableEntry &table);
 /// Appends one row; either may be nullptr.
 void log_row(Relation relation, const catalog::TableEntry &table, TupleTableSlot *old_row, TupleTableSlot *new_row);
 
+/// Notes that the transaction logs changes of the table; for has_logged.
+void note_logged(Oid relid);
+
 /// For the end of the transaction.
 bool has_logged();
 std::span<const Oid> logged_tables();
