@@ -1,5 +1,6 @@
 // The module: the magic block and what is set up when the library is loaded.
 
+#include "api/view_options.hpp"
 #include "capture/capture.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/program.hpp"
@@ -19,6 +20,7 @@ void _PG_init(void) {
         upkeep::observe::install();
         upkeep::maintain::install_program_cache();
         upkeep::capture::install(upkeep::maintain::run_pending);
+        upkeep::api::install_view_options();
     });
 }
 }
