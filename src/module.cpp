@@ -2,6 +2,7 @@
 
 #include "api/database_commands.hpp"
 #include "api/definition_changes.hpp"
+#include "api/view_options.hpp"
 #include "capture/capture.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/program.hpp"
@@ -24,6 +25,7 @@ void _PG_init(void) {
         upkeep::capture::install(upkeep::maintain::run_pending, upkeep::scheduler::wake);
         upkeep::scheduler::install(upkeep::api::reactivate);
         upkeep::api::follow_database_commands();
+        upkeep::api::install_view_options();
     });
 }
 }

@@ -1,6 +1,6 @@
 // upkeep.register(view, mode, max_staleness, every)
 #include "api/definition_changes.hpp"
-#include "catalog/registration.hpp"
+#include "api/registering.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/program.hpp"
 #include "maintain/sources.hpp"
@@ -10,8 +10,6 @@
 #include "scheduler/scheduler.hpp"
 
 namespace upkeep::api {
-
-namespace {
 
 catalog::Mode parse_mode(const char *mode) {
     if (strcmp(mode, "immediate") == 0)
@@ -26,6 +24,22 @@ catalog::Mode parse_mode(const char *mode) {
                     errhint("Valid modes are \"immediate\", \"commit\", \"deferred\" and \"manual\".")));
     pg_unreachable();
 }
+
+const char *interval_text(const char *name, Datum interval) {
+    const Interval zero{};
+    if (DatumGetBool(DirectFunctionCall2(interval_lt, interval, PointerGetDatum(&zero))))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must not be negative", name)));
+    return DatumGetCString(DirectFunctionCall1(interval_out, interval));
+}
+
+void require_options_of_mode(const ViewOptions &options) {
+    const char *name = options.max_staleness != nullptr ? "max_staleness" : options.every != nullptr ? "every" : nullptr;
+    if (name != nullptr && options.mode != catalog::Mode::deferred)
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is an option of mode \"deferred\"", name)));
+}
+
+namespace {
 
 /// Checks that it is a materialized view of the caller's own.
 void require_own_view(Oid relid) {
@@ -69,20 +83,6 @@ void lock_registration(Oid view) {
     LockRelationOid(view, ShareUpdateExclusiveLock);
 }
 
-/// An option's text, or nullptr for NULL.
-const char *interval_text(FunctionCallInfo fcinfo, int arg, const char *name, catalog::Mode mode) {
-    if (PG_ARGISNULL(arg))
-        return nullptr;
-    if (mode != catalog::Mode::deferred)
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is an option of mode \"deferred\"", name)));
-    const Interval zero{};
-    const Datum value = PG_GETARG_DATUM(arg);
-    if (DatumGetBool(DirectFunctionCall2(interval_lt, value, PointerGetDatum(&zero))))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must not be negative", name)));
-    return DatumGetCString(DirectFunctionCall1(interval_out, value));
-}
-
 /// Nobody else refreshes a deferred view.
 void note_lack_of_worker() {
     if (!scheduler::is_available())
@@ -93,13 +93,9 @@ void note_lack_of_worker() {
 
 } // namespace
 
-UPKEEP_FUNCTION(upkeep_register) {
-    if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and mode must not be null")));
-    const Oid view = PG_GETARG_OID(0);
-    const catalog::Mode mode = parse_mode(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-    const char *max_staleness = interval_text(fcinfo, 2, "max_staleness", mode);
-    const char *every = interval_text(fcinfo, 3, "every", mode);
+void register_view(Oid view, const ViewOptions &options) {
+    const catalog::Mode mode = options.mode;
+    require_options_of_mode(options);
     require_own_view(view);
     lock_registration(view);
     require_own_view(view); // still
@@ -116,13 +112,34 @@ UPKEEP_FUNCTION(upkeep_register) {
     registration.view = view;
     registration.mode = mode;
     registration.active = known && registration.active && mode != catalog::Mode::manual;
-    catalog::insert_registration(registration, max_staleness, every);
+    catalog::insert_registration(registration, options.max_staleness, options.every);
     const bool deferred = mode == catalog::Mode::deferred;
     maintain::activate(view, nullptr, deferred ? maintain::Build::later : maintain::Build::now);
     if (deferred)
         note_lack_of_worker();
     else
         follow_above(view);
+}
+
+void change_intervals(Oid view, const ViewOptions &options) {
+    require_options_of_mode(options);
+    require_own_view(view);
+    lock_registration(view);
+    catalog::Registration registration;
+    if (catalog::find_registration(view, &registration))
+        catalog::insert_registration(registration, options.max_staleness, options.every);
+}
+
+UPKEEP_FUNCTION(upkeep_register) {
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and mode must not be null")));
+    ViewOptions options;
+    options.mode = parse_mode(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+    if (!PG_ARGISNULL(2))
+        options.max_staleness = interval_text("max_staleness", PG_GETARG_DATUM(2));
+    if (!PG_ARGISNULL(3))
+        options.every = interval_text("every", PG_GETARG_DATUM(3));
+    register_view(PG_GETARG_OID(0), options);
     PG_RETURN_VOID();
 }
 
@@ -142,8 +159,7 @@ static void require_no_readers(Oid view) {
                     errhint("Unregister these first, or register them with mode => 'manual'.")));
 }
 
-UPKEEP_FUNCTION(upkeep_unregister) {
-    const Oid view = PG_GETARG_OID(0);
+void unregister_view(Oid view) {
     catalog::Registration registration;
     require_own_view(view);
     lock_registration(view);
@@ -152,6 +168,10 @@ UPKEEP_FUNCTION(upkeep_unregister) {
                         errmsg("materialized view %s is not registered", pg::qualified_name(view))));
     require_no_readers(view);
     maintain::deactivate(view, true);
+}
+
+UPKEEP_FUNCTION(upkeep_unregister) {
+    unregister_view(PG_GETARG_OID(0));
     PG_RETURN_VOID();
 }
 

@@ -220,6 +220,11 @@ void set_interval(Row *row, AttrNumber column, const char *value) {
           : row->set_null(column);
 }
 
+const char *get_interval(const Row &row, AttrNumber column) {
+    return row.is_null(column) ? nullptr
+                               : DatumGetCString(DirectFunctionCall1(interval_out, row.values[column - 1]));
+}
+
 Datum used_array(const Bitmapset *used) {
     pg::Vector<Datum> numbers;
     for (int bit = -1; (bit = bms_next_member(used, bit)) >= 0;) {
@@ -242,6 +247,13 @@ void insert_registration(const Registration &r, const char *max_staleness, const
         store_activity(r);
     }
     invalidate(r.view);
+}
+
+Intervals intervals(Oid view) {
+    const std::optional<Row> row = find_registration_row(view);
+    return row ? Intervals{get_interval(*row, RegistrationColumn::max_staleness),
+                           get_interval(*row, RegistrationColumn::every)}
+               : Intervals{};
 }
 
 void update_registration(const Registration &r) {

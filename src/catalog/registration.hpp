@@ -38,6 +38,12 @@ struct StateTable {
 /// Adds the registration, or changes the mode and options of an existing one. Intervals as text, nullptr for NULL.
 /// Run-time state is stored too when `r.active`.
 void insert_registration(const Registration &r, const char *max_staleness, const char *every);
+/// The intervals of a registration as text, nullptr for NULL.
+struct Intervals {
+    const char *max_staleness;
+    const char *every;
+};
+Intervals intervals(Oid view);
 /// Stores the mode and the run-time state (removes it when not `r.active`).
 void update_registration(const Registration &r);
 /// The whole view was just computed: remembers when. Other members of the registration stay.

@@ -110,6 +110,17 @@ inline List *insert_index_tuples(ResultRelInfo *info, TupleTableSlot *slot, ESta
 }
 #endif
 
+// 16: one function asks for the rights on any object.
+#if PG_VERSION_NUM < 160000
+inline bool may_execute(Oid function, Oid role) {
+    return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+}
+#else
+inline bool may_execute(Oid function, Oid role) {
+    return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+}
+#endif
+
 // 18: an index scan can count for EXPLAIN, and a row can be excepted from its own constraint check.
 #if PG_VERSION_NUM < 180000
 inline IndexScanDesc begin_index_scan(Relation heap, Relation index, Snapshot snapshot, int nkeys) {
