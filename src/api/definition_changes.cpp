@@ -174,7 +174,7 @@ void follow_above(Oid view) {
 }
 
 void reactivate(Oid view) {
-    maintain::activate(view);
+    maintain::activate(view, nullptr, maintain::Build::if_stale);
     follow_above(view);
 }
 

@@ -234,6 +234,17 @@ void set_populated(Oid view) {
     CommandCounterIncrement();
 }
 
+/// REFRESH … WITH NO DATA suspends a view.
+bool is_stale(Oid view) {
+    catalog::Registration registration;
+    if (!catalog::find_registration(view, &registration) || registration.state != catalog::State::stale)
+        return false;
+    Relation rel = table_open(view, NoLock);
+    const bool populated = RelationIsPopulated(rel);
+    table_close(rel, NoLock);
+    return populated;
+}
+
 /// A manual view has no state, no identity index and no triggers.
 void set_manual(catalog::Registration *registration) {
     registration->active = true;
@@ -281,6 +292,10 @@ int64 activate(Oid view, WrittenRows *written, Build build) {
     if (design == nullptr)
         raise_refusal(view, *refusal);
     lock_for_building(&registration, *design);
+    if (build == Build::if_stale && !is_stale(view)) {
+        MemoryContextSwitchTo(context);
+        return 0;
+    }
     const bool deferred = registration.mode == catalog::Mode::deferred;
     if (deferred)
         require_logs(*design->program->query);

@@ -21,8 +21,9 @@ int64 refresh_manual(Oid view);
 /// written. Used by register(), by REFRESH, after a dump was restored, and when a fact that the plan relied on has
 /// changed. Views that read it have to follow: from what is left in `written`, or by a rebuild of their own.
 ///
-/// A deferred view can be left to be built later: it is `building` then, and its changes are logged from now on.
-enum class Build : uint8 { now, later };
+/// A deferred view can be left to be built later: it is `building` then, and its changes are logged from now on. Who acts
+/// on what he has seen before asks for a view that is still stale, and not suspended, once it is locked.
+enum class Build : uint8 { now, later, if_stale };
 int64 activate(Oid view, WrittenRows *written = nullptr, Build build = Build::now);
 
 /// Brings deferred views up to date, and those that read them, together, at one snapshot, from the change logs of their
