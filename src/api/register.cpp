@@ -107,8 +107,22 @@ void register_view(Oid view, const ViewOptions &options) {
     else if (known)
         maintain::deactivate(view, true);
     // In another mode changes that are under way were to reach the view otherwise: they are waited for.
-    if (known && registration.mode != mode)
+    if (known && registration.mode != mode && mode != catalog::Mode::manual) {
+        if (registration.mode != catalog::Mode::manual && maintain::switch_mode(view, mode)) {
+            catalog::find_registration(view, &registration);
+            catalog::insert_registration(registration, options.max_staleness, options.every);
+            if (mode == catalog::Mode::deferred)
+                note_lack_of_worker();
+            return;
+        }
         registration.state = catalog::State::stale;
+    }
+    // What is on its way to a deferred view stays on it.
+    if (known && registration.mode == mode && mode == catalog::Mode::deferred && registration.active &&
+        (registration.state == catalog::State::active || registration.state == catalog::State::building)) {
+        catalog::insert_registration(registration, options.max_staleness, options.every);
+        return;
+    }
     registration.view = view;
     registration.mode = mode;
     registration.active = known && registration.active && mode != catalog::Mode::manual;

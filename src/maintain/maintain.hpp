@@ -1,5 +1,6 @@
 // Maintenance: from pending changes to the view.
 #pragma once
+#include "catalog/registration.hpp"
 #include "pg/memory.hpp"
 #include "pg/refusal.hpp"
 
@@ -25,6 +26,11 @@ int64 refresh_manual(Oid view);
 /// on what he has seen before asks for a view that is still stale, and not suspended, once it is locked.
 enum class Build : uint8 { now, later, if_stale };
 int64 activate(Oid view, WrittenRows *written = nullptr, Build build = Build::now);
+
+/// Gives an active view another mode (none of them manual) without computing it: what is pending is caught up with while
+/// writers are held off. False: it has to be activated, because this transaction has changed its tables, or what is
+/// stored does not fit.
+bool switch_mode(Oid view, catalog::Mode mode);
 
 /// Brings deferred views up to date, and those that read them, together, at one snapshot, from the change logs of their
 /// tables; builds those that were not built yet. Returns the number of change rows consumed. Views that are not deferred

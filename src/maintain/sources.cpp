@@ -104,10 +104,14 @@ void lock_for_building(catalog::Registration *registration, const Design &design
             return;
         }
     }
-    for (Oid relid : in_lock_order(source_relids(*design.program->query)))
+    hold_off_writers(view, *design.program->query);
+    require_active_sources(view, design);
+}
+
+void hold_off_writers(Oid view, const analysis::ViewQuery &query) {
+    for (Oid relid : in_lock_order(source_relids(query)))
         capture::create_triggers(relid);
     LockRelationOid(view, ShareRowExclusiveLock);
-    require_active_sources(view, design);
 }
 
 /// Writers first, as they lock: what nobody else's view needs is dropped.

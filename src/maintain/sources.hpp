@@ -15,6 +15,10 @@ void lock_sources(const pg::Vector<Oid> &relids);
 /// feature_not_supported if a view below is not followed any more.
 void lock_for_building(catalog::Registration *registration, const Design &design);
 
+/// Waits for whoever changes the sources or maintains the view, and keeps them off to the end of the transaction. Creates
+/// capture triggers that are missing.
+void hold_off_writers(Oid view, const analysis::ViewQuery &query);
+
 /// Locks sources and view before the view's triggers and state are dropped.
 void lock_for_removal(Oid view, const pg::Vector<Oid> &sources);
 
