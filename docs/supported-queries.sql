@@ -241,8 +241,13 @@ SELECT region, count(*) FILTER (WHERE name LIKE 'a%') AS n FROM customer GROUP B
 --- `DISTINCT` inside `min`
 SELECT region, max(DISTINCT name) AS m FROM customer GROUP BY region;
 
---- `DISTINCT` inside another aggregate
+--- `DISTINCT` inside `count`
 SELECT customer_id, count(DISTINCT day) AS days FROM orders GROUP BY customer_id;
+SELECT count(*) AS n, count(DISTINCT day) AS days, count(DISTINCT customer_id) FILTER (WHERE total > 10) AS customers, sum(DISTINCT customer_id) AS s FROM orders;
+
+--- `DISTINCT` inside any other
+SELECT customer_id, string_agg(DISTINCT day::text, ', ') AS days, count(DISTINCT total) AS totals FROM orders GROUP BY customer_id;
+SELECT customer_id, count(DISTINCT (day, total)) AS both FROM orders GROUP BY customer_id;
 
 --- `string_agg`, `array_agg`
 SELECT customer_id, array_agg(id ORDER BY id) AS ids, string_agg(day::text, ', ') AS days, bit_or(id) AS b FROM orders GROUP BY customer_id;

@@ -143,6 +143,10 @@ SELECT costs('SELECT e.k, e.z FROM e WHERE EXISTS (SELECT FROM low WHERE low.k =
 DROP MATERIALIZED VIEW low;
 -- A function over columns of two tables.
 SELECT costs('SELECT f.id, o FROM f JOIN d USING (k), generate_series(f.v, d.g % 10 + 92) o WHERE f.v > 90');
+-- DISTINCT in groups of thousands of rows, and of all rows.
+SELECT costs('SELECT v, count(*) AS c, count(DISTINCT k) AS k, sum(DISTINCT n) AS n FROM f GROUP BY v');
+SELECT costs('SELECT count(DISTINCT s) AS s, count(DISTINCT k) FILTER (WHERE v > 5) AS k, avg(DISTINCT n) AS n FROM f');
+SELECT costs('SELECT d.g % 7 AS g, count(DISTINCT f.k) AS k FROM f JOIN d USING (k) GROUP BY d.g % 7');
 -- The oracle sees a plan without its index.
 DROP INDEX f_n_idx;
 SELECT costs('SELECT n, min(v) AS lo, count(*) AS c FROM f GROUP BY n') <> 'few' AS dear;

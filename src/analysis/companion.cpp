@@ -4,8 +4,10 @@
 
 extern "C" {
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_collation.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_oper.h"
 }
 
 namespace upkeep::analysis {
@@ -125,6 +127,30 @@ std::optional<FloatKind> find_float_kind(Oid aggregate) {
     }
 }
 
+Expr *make_count_of_values(const Aggref *aggregate) {
+    auto *call = static_cast<Aggref *>(copyObjectImpl(aggregate));
+    call->aggfnoid = F_COUNT_ANY;
+    call->aggtype = INT8OID;
+    return reinterpret_cast<Expr *>(call);
+}
+
+Expr *make_count_of_images(const Aggref *aggregate) {
+    auto *call = reinterpret_cast<Aggref *>(make_count_of_values(aggregate));
+    call->aggargtypes = list_make1_oid(TEXTOID);
+    call->inputcollid = C_COLLATION_OID;
+    CoerceViaIO *text = makeNode(CoerceViaIO);
+    text->arg = first_argument(aggregate);
+    text->resulttype = TEXTOID;
+    text->resultcollid = C_COLLATION_OID;
+    text->coerceformat = COERCE_EXPLICIT_CAST;
+    text->location = -1;
+    linitial_node(TargetEntry, call->args)->expr = reinterpret_cast<Expr *>(text);
+    auto *clause = linitial_node(SortGroupClause, call->aggdistinct);
+    get_sort_group_operators(TEXTOID, true, true, false, &clause->sortop, &clause->eqop, nullptr, &clause->hashable);
+    call->aggorder = NIL;
+    return reinterpret_cast<Expr *>(call);
+}
+
 Expr *make_array_of(const Aggref *aggregate) {
     Expr *argument = first_argument(aggregate);
     const Oid array = get_array_type(exprType(as_node(argument)));
@@ -197,6 +223,7 @@ int Companion::insert(const Expr *expression, int number) {
 
 FloatLeaf Companion::add_float(const Aggref *aggregate, int value) {
     FloatLeaf leaf;
+    leaf.distinct = aggregate->aggdistinct != NIL;
     leaf.kind = *find_float_kind(aggregate->aggfnoid);
     leaf.value = value >= 0 ? value : add(reinterpret_cast<const Expr *>(aggregate));
     leaf.count = add(make_aggregate_like(aggregate, F_COUNT_ANY, INT8OID, first_argument(aggregate)));

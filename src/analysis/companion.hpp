@@ -34,6 +34,10 @@ class Companion {
 /// The kind of a float aggregate whose value depends on the order of its additions; nothing for any other.
 std::optional<FloatKind> find_float_kind(Oid aggregate);
 
+/// count(DISTINCT …) of the argument of an aggregate call with DISTINCT, and of its text, which tells images apart.
+Expr *make_count_of_values(const Aggref *aggregate);
+Expr *make_count_of_images(const Aggref *aggregate);
+
 /// array_agg of the first argument of an aggregate call, with its FILTER.
 Expr *make_array_of(const Aggref *aggregate);
 

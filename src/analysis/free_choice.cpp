@@ -87,6 +87,7 @@ struct Analysis {
     void find_distinct_columns();
     void find_union_columns();
     void find_aggregate(int number, TargetEntry *entry);
+    void find_forms(Column *column, Aggref *aggregate);
     void find_unordered(Column *column, Aggref *aggregate);
     void find_expression(Column *column, TargetEntry *entry);
 };
@@ -144,6 +145,29 @@ void Analysis::find_union_columns() {
     rows->sortClause = NIL;
 }
 
+bool is_numeric_statistic(Oid aggregate) {
+    switch (aggregate) {
+    case F_SUM_NUMERIC:
+    case F_AVG_NUMERIC:
+    case F_VAR_POP_NUMERIC:
+    case F_VAR_SAMP_NUMERIC:
+    case F_VARIANCE_NUMERIC:
+    case F_STDDEV_POP_NUMERIC:
+    case F_STDDEV_SAMP_NUMERIC:
+    case F_STDDEV_NUMERIC:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void Analysis::find_forms(Column *column, Aggref *aggregate) {
+    column->freedom = Freedom::forms;
+    column->values = companion.add(make_count_of_values(aggregate));
+    column->images = companion.add(make_count_of_images(aggregate));
+    column->exact = aggregate->aggfnoid == F_SUM_NUMERIC;
+}
+
 // array_agg and string_agg: the order in which rows come.
 void Analysis::find_unordered(Column *column, Aggref *aggregate) {
     if (aggregate->aggorder != NIL || aggregate->aggdistinct != NIL) {
@@ -188,6 +212,8 @@ void Analysis::find_aggregate(int number, TargetEntry *entry) {
             column->freedom = Freedom::extreme;
             column->equality = equality;
         }
+    } else if (aggregate->aggdistinct != NIL && is_numeric_statistic(aggregate->aggfnoid)) {
+        find_forms(column, aggregate);
     } else {
         find_unordered(column, aggregate);
     }

@@ -15,6 +15,7 @@ enum class Freedom : uint8 {
     floating, // computed from sums, averages or variances of floats: the order of the additions
     elements, // array_agg without ORDER BY: the same elements in any order
     pieces,   // string_agg without ORDER BY: the same pieces in any order
+    forms,    // an aggregate over DISTINCT numerics: which scale each of them has that occurs in several
 };
 
 enum class FloatKind : uint8 { sum_float4, sum_float8, average, var_pop, var_samp, stddev_pop, stddev_samp };
@@ -26,6 +27,7 @@ struct FloatLeaf {
     int count;     // number of values that are not NULL, bigint
     int sum;       // their sum, numeric
     int magnitude; // the sum of their absolute values, numeric
+    bool distinct; // of equal zeros one is added, of whichever sign
 };
 
 struct Column {
@@ -38,8 +40,11 @@ struct Column {
     int input = -1;
     // extreme: the equality operator of its type
     Oid equality = InvalidOid;
-    // pieces: the aggregated values, an array in the companion's row; the delimiter
+    // pieces: the aggregated values, an array in the companion's row; the delimiter. forms: the number of values
     int values = -1;
+    // forms: the number of images of these values, and whether they are only added up
+    int images = -1;
+    bool exact = false;
     const char *delimiter = nullptr;
 };
 

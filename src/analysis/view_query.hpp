@@ -64,6 +64,7 @@ struct AggCall {
     bool not_null;        // the argument is known to be never NULL
     int constant_scale;   // display scale of a bare numeric(p,s) column, else -1
     List *direct = NIL;   // direct arguments of an ordered-set aggregate: over the keys, Vars of relation 1
+    int tally = -1;       // with DISTINCT: the node of the values that it adds up instead of the flow's; -1: none
 };
 
 /// What a node makes of its input flow.
@@ -72,6 +73,7 @@ enum class NodeKind : std::uint8_t {
     partition, // a query over the flow, key by key: windows, DISTINCT ON, LIMIT; its rows are stored and compared
     derived,   // the flow itself: it has a consolidated delta, and no state
     fixpoint,  // the least fixpoint of the flow, which reads the node itself; without blocks: its query, run whole
+    tally,     // δ of a group node's keys and the DISTINCT argument of a call: part of that node, fed by its flow
 };
 
 /// γ: input flow columns are the keys first, then arguments and filters. Output columns: keys, then aggregates.
@@ -94,6 +96,10 @@ struct GroupNode {
     Query *function = nullptr;
     const char *function_name = nullptr; // for explain
     bool unique_keys = false;            // partition: at most one row for each key
+    pg::Vector<int> tallies;             // group: numbers of its tallies
+    int argument = -1;                   // tally: column of the group's flow, the last key here
+    int filter = -1;                     // tally: the column of the flow that says which rows count, or -1
+    bool shows_forms = false;            // tally: it matters which of several equal values is reported
 
     int nkeys() const { return static_cast<int>(keys.size()); }
 };

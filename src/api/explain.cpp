@@ -268,11 +268,26 @@ void explain_recursion(Output &out, const maintain::NodeProgram &node, const ana
                  lower::groups_sql(*node.node, lower::Groups::listed, {}), wanted_by_group(*node.node));
 }
 
-void explain_node(Output &out, const maintain::NodeProgram &node, const analysis::ViewQuery &query) {
+/// The distinct values that some calls of a group step add up.
+void explain_tallies(Output &out, const maintain::NodeProgram &node, const maintain::Program &program) {
+    const char *trigger =
+        psprintf("change of the input of step %d", out.step_of_node[static_cast<size_t>(node.number)]);
+    for (int number : node.node->tallies) {
+        const maintain::NodeProgram &tally = program.nodes[static_cast<size_t>(number)];
+        put_step(out, trigger, "distinct", "incremental", nullptr, nullptr);
+        if (tally.ambiguous_keys)
+            put_step(out, "the shown form of a value leaves its group", "distinct", "scoped",
+                     lower::representative_sql(*tally.node, 0), wanted_by_group(*tally.node));
+    }
+}
+
+void explain_node(Output &out, const maintain::NodeProgram &node, const maintain::Program &program) {
+    if (node.node->kind == analysis::NodeKind::tally) // with its group
+        return;
     int &step = out.step_of_node[static_cast<size_t>(node.number)];
     step = out.step + 1;
     if (node.node->kind == analysis::NodeKind::fixpoint) {
-        explain_recursion(out, node, query);
+        explain_recursion(out, node, *program.query);
         return;
     }
     explain_blocks(out, node.blocks);
@@ -285,6 +300,7 @@ void explain_node(Output &out, const maintain::NodeProgram &node, const analysis
         return;
     }
     put_step(out, trigger, node.naggs == 0 ? "distinct" : "group", "incremental", nullptr, nullptr);
+    explain_tallies(out, node, program);
     pg::Vector<int> always, extremes;
     for (int a = 0; a < node.naggs; a++)
         if (maintain::is_read_again_kind(node.specs[a].kind))
@@ -359,7 +375,7 @@ UPKEEP_FUNCTION(upkeep_explain) {
     }
     out.step_of_node.resize(design->program->nodes.size());
     for (const maintain::NodeProgram &node : design->program->nodes)
-        explain_node(out, node, *design->program->query);
+        explain_node(out, node, *design->program);
     if (!design->program->output_in_node)
         explain_blocks(out, design->program->output.blocks);
     put_step(out, "change of the rows above", "apply to the view", "incremental", nullptr, nullptr);

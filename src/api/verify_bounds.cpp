@@ -146,7 +146,8 @@ Datum FloatBounds::evaluate(int number, bool *isnull) {
     return ExecEvalExprSwitchContext(expressions_[number], GetPerTupleExprContext(state_), isnull);
 }
 
-// Two zeros must have the same sign: only a sum of nothing but -0 is -0, in any order.
+// Two zeros must have the same sign: only a sum of nothing but -0 is -0, in any order. With DISTINCT it is open which of
+// the equal zeros is added.
 bool FloatBounds::is_direct_within(const FloatLeaf &leaf, Oid type, Datum view, const Row &query) {
     const Number mine = to_long_double(type, view);
     const Number theirs = to_long_double(type, query.values[leaf.value]);
@@ -154,7 +155,7 @@ bool FloatBounds::is_direct_within(const FloatLeaf &leaf, Oid type, Datum view, 
         return std::isnan(mine) && std::isnan(theirs);
     }
     if (mine == theirs) {
-        return std::signbit(mine) == std::signbit(theirs);
+        return leaf.distinct || std::signbit(mine) == std::signbit(theirs);
     }
     return std::isfinite(mine) && std::isfinite(theirs) && std::fabs(mine - theirs) <= bound_of(leaf, desc_, query);
 }

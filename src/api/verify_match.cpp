@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "catalog/pg_collation.h"
+#include "utils/numeric.h"
 }
 
 namespace upkeep::api {
@@ -128,6 +129,20 @@ bool has_same_pieces(const Column &column, Oid array_type, Datum view, Datum val
                             expected.data(), no_nulls, n);
 }
 
+// Whether two results may come from the same values in other scales: sums are equal then, and what is divided differs by
+// no more than the last digit of the shorter one.
+bool is_scaled_alike(Datum a, Datum b, bool exact) {
+    const Numeric mine = DatumGetNumeric(a), theirs = DatumGetNumeric(b);
+    if (exact || numeric_is_nan(mine) || numeric_is_nan(theirs) || numeric_is_inf(mine) || numeric_is_inf(theirs)) {
+        return DatumGetBool(DirectFunctionCall2(numeric_eq, a, b));
+    }
+    const int32 scale = std::min(DatumGetInt32(DirectFunctionCall1(numeric_scale, a)),
+                                 DatumGetInt32(DirectFunctionCall1(numeric_scale, b)));
+    const Datum distance = DirectFunctionCall1(numeric_abs, DirectFunctionCall2(numeric_sub, a, b));
+    return DatumGetBool(
+        DirectFunctionCall2(numeric_le, distance, NumericGetDatum(int64_div_fast_to_numeric(1, scale))));
+}
+
 // The comparison of one row of the view with one of the query.
 class Judge {
   public:
@@ -198,6 +213,9 @@ class Judge {
         case Freedom::pieces:
             return has_same_pieces(column, TupleDescAttr(desc_, column.values)->atttypid, view.values[number],
                                    query.values[column.values]);
+        case Freedom::forms:
+            return DatumGetInt64(query.values[column.images]) > DatumGetInt64(query.values[column.values]) &&
+                   is_scaled_alike(view.values[number], query.values[number], column.exact);
         default:
             return false;
         }

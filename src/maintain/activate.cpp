@@ -9,6 +9,7 @@
 #include "maintain/run.hpp"
 #include "maintain/sources.hpp"
 #include "maintain/state_index.hpp"
+#include "maintain/tally.hpp"
 #include "pg/error_context.hpp"
 #include "pg/names.hpp"
 #include "pg/run_as.hpp"
@@ -104,12 +105,8 @@ void build_derived(Run &run, NodeProgram &node) {
         flow_contents(run, node.blocks, *rows);
 }
 
-/// Every node's groups over the whole input: rows of the node, and the state to store.
-void build_groups(Run &run, NodeProgram &node) {
-    GroupTable groups(node, run.memory);
-    flow_contents(run, node.blocks, groups);
-    if (node.node->scalar)
-        groups.require_scalar();
+/// Groups that hold the whole input: rows of the node, and the state to store.
+void store_groups(Run &run, NodeProgram &node, GroupTable &groups) {
     std::uint64_t again = 0;
     for (int a = 0; a < node.naggs; a++)
         again |= node.specs[a].kind == AggKind::recompute ? std::uint64_t{1} << a : 0;
@@ -168,6 +165,17 @@ void build_groups(Run &run, NodeProgram &node) {
     close_target(target);
 }
 
+/// Every node's groups over the whole input.
+void build_groups(Run &run, NodeProgram &node) {
+    GroupTable groups(node, run.memory);
+    TalliedGroups sink(run, node, groups);
+    flow_contents(run, node.blocks, sink);
+    if (node.node->scalar)
+        groups.require_scalar();
+    sink.store_tallies([&](NodeProgram &tally, GroupTable &values) { store_groups(run, tally, values); });
+    store_groups(run, node, groups);
+}
+
 void build_node(Run &run, NodeProgram &node) {
     switch (node.node->kind) {
     case analysis::NodeKind::partition:
@@ -176,6 +184,8 @@ void build_node(Run &run, NodeProgram &node) {
     case analysis::NodeKind::fixpoint:
         build_fixpoint(run, node);
         break;
+    case analysis::NodeKind::tally: // built with its group
+        return;
     default:
         build_groups(run, node);
     }

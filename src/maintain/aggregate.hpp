@@ -70,7 +70,7 @@ struct StateColumn {
 inline constexpr int kMaxStateColumns = 8;
 
 /// Which aggregate this call is; AggKind::recompute when there is no invertible state for it. DISTINCT makes a call
-/// recompute unless it changes nothing (min, max, bool_and, bool_or). An ORDER BY inside the call is of no interest:
+/// recompute unless it changes nothing (min, max, bool_and, bool_or); over the values of a tally it has none. An ORDER BY inside the call is of no interest:
 /// no invertible kind depends on the order of its arguments.
 AggKind classify_aggregate(Oid aggfnoid, bool has_distinct);
 

@@ -3,6 +3,7 @@
 #include "maintain/identity.hpp"
 #include "maintain/program.hpp"
 #include "maintain/sources.hpp"
+#include "maintain/tally.hpp"
 #include "maintain/view_identity.hpp"
 #include "pg/names.hpp"
 
@@ -48,7 +49,7 @@ BlockProgram make_block(const Block &block) {
 AggSpec make_spec(const GroupNode &node, const AggCall &call) {
     AggSpec spec{};
     const Aggref *a = call.aggref;
-    spec.kind = call.plain ? classify_aggregate(a->aggfnoid, a->aggdistinct != NIL) : AggKind::recompute;
+    spec.kind = call.plain ? classify_aggregate(a->aggfnoid, a->aggdistinct != NIL && call.tally < 0) : AggKind::recompute;
     spec.aggfnoid = a->aggfnoid;
     spec.argtypmod = -1;
     if (!call.args.empty()) {
@@ -89,8 +90,10 @@ NodeProgram make_node(int number, const GroupNode &node) {
     p.node = &node;
     p.derived = node.kind == analysis::NodeKind::derived;
     p.consolidates = node.kind == analysis::NodeKind::fixpoint && node.nkeys() > 0; // rows are derived again
+    const bool tally = node.kind == analysis::NodeKind::tally;
     for (const Block *block : node.input.blocks)
-        p.blocks.push_back(make_block(*block));
+        if (!tally) // fed by its group
+            p.blocks.push_back(make_block(*block));
     p.flow_ops = column_ops(node.input.columns);
     p.row_ops = column_ops(node.columns);
     p.row_desc = CreateTemplateTupleDesc(static_cast<int>(node.columns.size()));
@@ -102,7 +105,8 @@ NodeProgram make_node(int number, const GroupNode &node) {
     auto *keys = pg::create_array<pg::ColumnOps>(node.keys.size());
     for (int k = 0; k < node.nkeys(); k++) {
         keys[k] = pg::prepare_column_ops(node.columns[k].type, node.keys[k].collation, node.keys[k].equality);
-        p.ambiguous_keys |= !keys[k].image_equality && keys[k].equal != nullptr;
+        if (!tally || (node.shows_forms && k == node.nkeys() - 1)) // nobody sees the group's keys in a tally
+            p.ambiguous_keys |= !keys[k].image_equality && keys[k].equal != nullptr;
     }
     p.key_ops = {keys, node.keys.size()};
     p.naggs = static_cast<int>(node.aggs.size());
@@ -148,14 +152,18 @@ bool is_visible_kind(const AggSpec &spec) {
 /// The aggregate whose shown value counts the non-null arguments of call `a` (-1: the group's own count, -2: none).
 int counted_by(const NodeProgram &p, const Block &top, int a) {
     const AggCall &call = p.node->aggs[a];
-    if (call.filter < 0 && call.not_null)
+    if (call.filter < 0 && call.not_null && call.tally < 0)
         return -1;
     for (int b = 0; b < p.naggs; b++) {
         const AggCall &other = p.node->aggs[b];
+        if (other.tally != call.tally)
+            continue;
+        if (call.tally >= 0 && p.specs[b].kind == AggKind::count_value && shown_as(top, p.node->nkeys() + b + 1) > 0)
+            return b;
         if (p.specs[b].kind == AggKind::count_value && equal(other.aggref->args, call.aggref->args) &&
             equal(other.aggref->aggfilter, call.aggref->aggfilter) && shown_as(top, p.node->nkeys() + b + 1) > 0)
             return b;
-        if (p.specs[b].kind == AggKind::count_star && call.not_null &&
+        if (p.specs[b].kind == AggKind::count_star && call.not_null && call.tally < 0 &&
             equal(other.aggref->aggfilter, call.aggref->aggfilter) && shown_as(top, p.node->nkeys() + b + 1) > 0)
             return b;
     }
@@ -172,7 +180,7 @@ bool lay_into_view(NodeProgram *p, const Block &top) {
     AttrNumber group_count = 0;
     for (int a = 0; a < p->naggs; a++) {
         const AggCall &call = p->node->aggs[a];
-        const bool counts_rows = call.filter < 0 && (p->specs[a].kind == AggKind::count_star ||
+        const bool counts_rows = call.filter < 0 && call.tally < 0 && (p->specs[a].kind == AggKind::count_star ||
                                                      (p->specs[a].kind == AggKind::count_value && call.not_null));
         if (counts_rows && group_count == 0)
             group_count = shown_as(top, nkeys + a + 1);
@@ -362,9 +370,13 @@ void mark_nodes_read_by_sql(Design *design) {
                     node.result_column = pg::create_array<AttrNumber>(static_cast<size_t>(node.naggs) + 1);
                 }
     };
-    for (const NodeProgram &node : program->nodes)
-        mark(node.blocks, node.consolidates || node.ambiguous_keys ||
+    for (const NodeProgram &node : program->nodes) {
+        bool forms = node.ambiguous_keys;
+        for (int tally : node.node->tallies)
+            forms |= program->nodes[tally].ambiguous_keys;
+        mark(node.blocks, node.consolidates || forms ||
                               node.node->kind == analysis::NodeKind::partition || node.derived);
+    }
     mark(program->output.blocks, false);
     for (const NodeProgram &node : program->nodes)
         if (node.result_column != nullptr) {
@@ -386,6 +398,7 @@ Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal *
     program->owner = owner;
     program->context = CurrentMemoryContext;
     program->query = analysed;
+    add_tallies(analysed);
     for (size_t n = 0; n < analysed->nodes.size(); n++)
         program->nodes.push_back(make_node(static_cast<int>(n), *analysed->nodes[n]));
     for (const NodeProgram &node : program->nodes)

@@ -93,10 +93,25 @@ void GroupTable::add(const Datum *values, const bool *nulls, int64 weight) {
     pg::InContext in(memory_);
     for (int a = 0; a < node_.naggs; a++) {
         const analysis::AggCall &call = node_.node->aggs[a];
+        if (call.tally >= 0)
+            continue;
         if (call.filter >= 0 && (nulls[call.filter] || !DatumGetBool(values[call.filter])))
             continue;
         const int arg = call.args.empty() ? -1 : call.args[0];
         fold(node_.specs[a], group->delta(node_, a), arg < 0 ? Datum{0} : values[arg], arg >= 0 && nulls[arg], weight);
+    }
+}
+
+void GroupTable::add_distinct(int tally, ZSet &change) {
+    const size_t nkeys = node_.key_ops.size();
+    for (const ZSet::Row *row : change.rows()) {
+        if (row->weight == 0)
+            continue;
+        Group *group = find_or_add(row->values, row->nulls);
+        pg::InContext in(memory_);
+        for (int a = 0; a < node_.naggs; a++)
+            if (node_.node->aggs[a].tally == tally)
+                fold(node_.specs[a], group->delta(node_, a), row->values[nkeys], false, row->weight);
     }
 }
 

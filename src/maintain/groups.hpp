@@ -28,6 +28,9 @@ class GroupTable final : public RowSink {
     /// One row of the node's input flow: keys, arguments, filters.
     void add(const Datum *values, const bool *nulls, int64 weight) override;
 
+    /// The change of a tally (keys, value) goes into the calls that add up its values.
+    void add_distinct(int tally, ZSet &change);
+
     /// The one group of an aggregate without GROUP BY is there even without rows.
     void require_scalar() {
         if (count_ == 0)

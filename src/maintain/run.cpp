@@ -5,6 +5,7 @@
 #include "maintain/maintain.hpp"
 #include "maintain/pass.hpp"
 #include "maintain/sources.hpp"
+#include "maintain/tally.hpp"
 #include "observe/counters.hpp"
 #include "pg/error_context.hpp"
 #include "pg/names.hpp"
@@ -47,16 +48,17 @@ namespace {
 /// γ: the flow's change is folded group by group, and merged into the stored states.
 bool run_group_stage(Run &run, NodeProgram &node) {
     GroupTable groups(node, run.memory);
+    TalliedGroups sink(run, node, groups);
     if (node.consolidates) {
         ZSet rows(node.flow_ops, run.memory);
         read_flow(run, node.blocks, node.flow_ops, rows);
         for (const ZSet::Row *row : rows.rows())
             if (row->weight != 0)
-                groups.add(row->values, row->nulls, row->weight);
+                sink.add(row->values, row->nulls, row->weight);
     } else {
-        read_flow(run, node.blocks, node.flow_ops, groups);
+        read_flow(run, node.blocks, node.flow_ops, sink);
     }
-    return apply_groups(run, node, groups);
+    return sink.apply_tallies() && apply_groups(run, node, groups);
 }
 
 bool run_stage(Run &run, NodeProgram &node) {

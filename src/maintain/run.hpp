@@ -122,6 +122,9 @@ void build_partitions(Run &run, NodeProgram &node);
 /// Merges the groups into the node's state and records the node's own delta. False: broken.
 bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups);
 
+/// Locks the rows of the groups, and the keys of those that are not there, without writing anything.
+void lock_groups(Run &run, NodeProgram &node, GroupTable &groups);
+
 /// Follows a recursive query by rounds, or runs it whole, and records its delta. False: broken.
 bool run_fixpoint_stage(Run &run, NodeProgram &node);
 

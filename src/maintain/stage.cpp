@@ -236,9 +236,18 @@ std::uint32_t key_operator(const Stage &s) {
     return static_cast<std::uint32_t>(s.node.number) + 1;
 }
 
+/// Whether keys that are not there are locked before they are inserted: where no unique index guards them, and where
+/// the group's tallies are written before its row. Those are guarded by the group itself.
+bool locks_new_keys(const NodeProgram &node) {
+    if (node.node->kind == analysis::NodeKind::tally)
+        return false;
+    return node.identity.kind == IdentityKind::key_hash ||
+           (node.identity.kind == IdentityKind::unique_columns && !node.node->tallies.empty());
+}
+
 /// How many keys are new decides how they are locked, and the lock on the set of keys comes before any row's.
 void lock_new_keys(Stage &s, std::span<Group *> groups) {
-    if (s.node.identity.kind != IdentityKind::key_hash || groups.size() == 1) // a single one: before its own row
+    if (!locks_new_keys(s.node) || groups.size() == 1) // a single one: before its own row
         return;
     size_t missing = 0;
     for (const Group *group : groups)
@@ -250,11 +259,11 @@ void lock_new_keys(Stage &s, std::span<Group *> groups) {
     s.run.waited |= lock_key_set(s.run.program->view, key_operator(s), s.key_locks == KeyLocks::coarse);
 }
 
-/// The row of a group, locked. A key that no unique index guards and that is not there is locked, and looked for again.
+/// The row of a group, locked. A key that is not there is locked, where that has to be, and looked for again.
 bool find_group(Stage &s, const Group *group) {
     if (find_and_lock(s.target, group->keys, group->nulls, s.found))
         return true;
-    if (s.node.identity.kind != IdentityKind::key_hash || group->rows <= 0 || s.key_locks == KeyLocks::coarse)
+    if (!locks_new_keys(s.node) || group->rows <= 0 || s.key_locks == KeyLocks::coarse)
         return false;
     const Oid view = s.run.program->view;
     if (s.key_locks == KeyLocks::none) { // it was there a moment ago
@@ -292,8 +301,16 @@ bool insert_moved(Stage &s) {
     return true;
 }
 
+/// Whether rows came and went without leaving anything to write.
+bool is_unchanged(const NodeProgram &node, const Group *group) {
+    return node.naggs == 0 && !node.node->scalar && group->rows == 0 &&
+           (group->images == nullptr || group->images->is_empty());
+}
+
 /// Finds, locks, recomputes from the locked row, writes. False: broken.
 bool apply_group(Stage &s, Group *group) {
+    if (is_unchanged(s.node, group))
+        return true;
     pg::InContext in(s.scratch);
     NodeProgram &node = s.node;
     const size_t nkeys = static_cast<size_t>(node.node->nkeys());
@@ -387,6 +404,23 @@ void node_row(const NodeProgram &node, const Datum *keys, const bool *key_nulls,
         row[nkeys + a] = result(node.specs[a], state + node.first_state[a], state_nulls + node.first_state[a],
                                 &row_nulls[nkeys + a]);
     }
+}
+
+void lock_groups(Run &run, NodeProgram &node, GroupTable &groups) {
+    pg::InContext in(run.memory);
+    Stage s{run, node};
+    s.target = open_target(node.relid, node.identity);
+    s.found = make_target_slot(s.target);
+    s.scratch = AllocSetContextCreate(run.memory, "upkeep group", ALLOCSET_DEFAULT_SIZES);
+    std::span<Group *> ordered = groups.in_lock_order();
+    lock_new_keys(s, ordered);
+    for (Group *group : ordered) {
+        CHECK_FOR_INTERRUPTS();
+        pg::InContext in_scratch(s.scratch);
+        find_group(s, group);
+        MemoryContextReset(s.scratch);
+    }
+    close_target(s.target);
 }
 
 bool apply_groups(Run &run, NodeProgram &node, GroupTable &groups) {
