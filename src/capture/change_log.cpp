@@ -206,8 +206,10 @@ void log_rows(TriggerData *trigger, const catalog::TableEntry &table) {
 void log_row(Relation relation, const catalog::TableEntry &table, TupleTableSlot *old_row, TupleTableSlot *new_row) {
     TupleDesc desc = RelationGetDescr(relation);
     const Columns columns = used_columns(desc, table.deferred.used);
+    const pg::Vector<Oid> views(table.deferred.views, table.deferred.views + table.deferred.nviews);
     pg::Vector<AttrNumber> log_columns(table.log.columns, table.log.columns + table.log.ncolumns);
-    LogWriter writer(table.relid, table.log.segment, std::move(log_columns), false);
+    const Oid relid = table.relid;
+    LogWriter writer(relid, table.log.segment, std::move(log_columns), false);
     if (old_row != nullptr && new_row != nullptr && !is_relevant_change(desc, columns, old_row, new_row)) {
         return;
     }
@@ -217,7 +219,7 @@ void log_row(Relation relation, const catalog::TableEntry &table, TupleTableSlot
     if (new_row != nullptr) {
         writer.add(new_row, +1);
     }
-    writer.finish();
+    finish_log(writer, relid, views);
 }
 
 void log_written(Oid view, Tuplestorestate *left, Tuplestorestate *came) {
