@@ -115,7 +115,6 @@ class Analyser {
     int add_source(const RangeTblEntry *rte);
     bool check_table(Oid relid, bool only);
     bool check_member(Oid relid);
-    bool check_feed(Oid relid);
     bool check_matview(Oid relid);
     bool add_view(Query *q, RangeTblEntry *rte, int index, Arms *arms);
     bool add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms);

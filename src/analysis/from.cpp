@@ -196,15 +196,7 @@ bool Analyser::check_member(Oid relid) {
         return refuse("unlogged-table", what("unlogged table"),
                       "An unlogged table is emptied by a crash, without any change that could be captured.",
                       "ALTER TABLE … SET LOGGED.");
-    return check_feed(relid);
-}
-
-bool Analyser::check_feed(Oid relid) {
-    if (!catalog::is_subscribed(relid))
-        return true;
-    return refuse("subscription-table", psprintf("table %s", pg::qualified_name(relid)),
-                  "A logical replication subscription feeds it, whose changes fire no statement triggers.",
-                  "Register the materialized view with mode => 'manual'.");
+    return true;
 }
 
 bool Analyser::check_table(Oid relid, bool only) {
@@ -220,9 +212,6 @@ bool Analyser::check_table(Oid relid, bool only) {
                       "Use a table of your own.");
     for (Oid member : only ? pg::Vector<Oid>() : catalog::table_and_heirs(relid, AccessShareLock))
         if (!check_member(member))
-            return false;
-    for (Oid ancestor : catalog::ancestors(relid))
-        if (!check_feed(ancestor))
             return false;
     if (catalog::has_foreign_partition(relid))
         return refuse("foreign-table", what("foreign partition beside table"),
@@ -254,6 +243,7 @@ int Analyser::add_source(const RangeTblEntry *rte) {
         find_members(&view_->tables.back());
         view_->facts.push_back({RelationRelationId, rte->relid, 0, "table"});
         view_->facts.push_back({RelationRelationId, rte->relid, 0, "members"});
+        view_->facts.push_back({RelationRelationId, rte->relid, 0, "feed"});
     }
     return source;
 }

@@ -32,10 +32,12 @@ const char *find_changed_fact(Oid view, Rebuild *scope) {
         if (strcmp(now, fact.fingerprint) == 0) {
             continue;
         }
+        const Rebuild needed = strcmp(fact.kind, "feed") == 0      ? Rebuild::feed
+                               : strcmp(fact.kind, "members") == 0 ? Rebuild::members
+                                                                   : Rebuild::everything;
+        *scope = changed != nullptr ? std::max(*scope, needed) : needed;
         changed = describe_fact(fact);
-        *scope = Rebuild::members;
-        if (strcmp(fact.kind, "members") != 0) {
-            *scope = Rebuild::everything;
+        if (*scope == Rebuild::everything) {
             break;
         }
     }
@@ -62,7 +64,12 @@ pg::Vector<Oid> try_follow_members(const pg::Vector<Oid> &views) {
     return error ? pg::Vector<Oid>() : followed;
 }
 
-void follow_change(const catalog::Registration &registration, const char *what) {
+void follow_change(const catalog::Registration &registration, const char *what, Rebuild scope) {
+    if (scope == Rebuild::feed && registration.mode == catalog::Mode::deferred) {
+        // Rows that come from elsewhere are logged as ever.
+        catalog::renew_facts(registration.view, "feed");
+        return;
+    }
     if (capture::is_statement_open()) {
         // Its rows are in part in the table and in part still to come.
         suspend(registration.view, what, nullptr);
@@ -271,13 +278,19 @@ pg::Vector<Changed> find_changed() {
             !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(registration.view))) {
             continue;
         }
-        Rebuild scope = Rebuild::everything;
+        Rebuild scope = Rebuild::feed;
         const char *what = find_changed_fact(registration.view, &scope);
-        if (!what && registration.identity_lost && is_altered_by_us(registration.view)) {
-            what = "The index by which upkeep finds the view's rows was dropped.";
+        auto add_change = [&](const char *more) {
+            if (more) {
+                what = more;
+                scope = Rebuild::everything;
+            }
+        };
+        if (scope == Rebuild::feed && registration.identity_lost && is_altered_by_us(registration.view)) {
+            add_change("The index by which upkeep finds the view's rows was dropped.");
         }
-        if (!what && registration.mode != catalog::Mode::manual) {
-            what = find_altered_triggers(registration.view);
+        if (scope == Rebuild::feed && registration.mode != catalog::Mode::manual) {
+            add_change(find_altered_triggers(registration.view));
         }
         if (what) {
             all.push_back({registration, what, scope});
@@ -304,7 +317,7 @@ void follow_definition_changes() {
     for (const Changed &view : changed) {
         if (std::find(followed.begin(), followed.end(), view.registration.view) == followed.end() &&
             is_kept(view.registration.view)) {
-            follow_change(view.registration, view.what);
+            follow_change(view.registration, view.what, view.scope);
         }
     }
 }

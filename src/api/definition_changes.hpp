@@ -19,8 +19,8 @@ void begin_detaching(const Node *command);
 void end_detaching(const Node *command);
 
 /// What is made anew: the contents of a view and its state, or triggers, indexes and records as well; where that does,
-/// only the rows of members of its tables, partitions and children.
-enum class Rebuild : uint8 { members, rows, everything };
+/// only the rows of members of its tables, partitions and children; or nothing but the record of what feeds its tables.
+enum class Rebuild : uint8 { feed, members, rows, everything };
 
 /// Activates a view; where that is not possible, suspends it with a warning. Returns whether it is active.
 bool try_activate(Oid view, Rebuild scope);

@@ -347,6 +347,13 @@ const Query *parse(const char *sql) {
     return query;
 }
 
+/// The mode to explain it in: what can be maintained at all can be so in immediate mode, unless it is registered.
+catalog::Mode mode_of(Oid view) {
+    catalog::Registration registration;
+    return OidIsValid(view) && catalog::find_registration(view, &registration) ? registration.mode
+                                                                               : catalog::Mode::immediate;
+}
+
 } // namespace
 
 UPKEEP_FUNCTION(upkeep_explain) {
@@ -368,7 +375,8 @@ UPKEEP_FUNCTION(upkeep_explain) {
     }
     pg::RunAs as(owner, pg::RunAs::Path::fixed);
     const pg::Refusal *refusal = nullptr;
-    const maintain::Design *design = maintain::design_view(materialized ? view : InvalidOid, query, owner, &refusal);
+    const maintain::Design *design =
+        maintain::design_view(materialized ? view : InvalidOid, mode_of(view), query, owner, &refusal);
     if (design == nullptr) {
         put_refusal(out, *refusal);
         return Datum{0};

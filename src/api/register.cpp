@@ -55,14 +55,14 @@ void require_own_view(Oid relid) {
 }
 
 /// The owner's query must be one that can be maintained, and the caller must be allowed to create triggers.
-void require_maintainable(Oid view) {
+void require_maintainable(Oid view, catalog::Mode mode) {
     Relation rel = table_open(view, AccessShareLock);
     const Oid owner = rel->rd_rel->relowner;
     const pg::Refusal *refusal = nullptr;
     maintain::Design *design;
     {
         pg::RunAs as(owner, pg::RunAs::Path::fixed);
-        design = maintain::design_view(view, maintain::view_query(rel), owner, &refusal);
+        design = maintain::design_view(view, mode, maintain::view_query(rel), owner, &refusal);
     }
     table_close(rel, NoLock);
     if (design == nullptr)
@@ -103,7 +103,7 @@ void register_view(Oid view, const ViewOptions &options) {
     catalog::Registration registration{};
     const bool known = catalog::find_registration(view, &registration);
     if (mode != catalog::Mode::manual)
-        require_maintainable(view);
+        require_maintainable(view, mode);
     else if (known)
         maintain::deactivate(view, true);
     // In another mode changes that are under way were to reach the view otherwise: they are waited for.

@@ -138,9 +138,16 @@ static void record_row(Scope scope, Relation relation, const Columns &columns, T
 
 void after_row(TriggerData *trigger) {
     sweep_dropped();
+    const bool captures_statements = trigger->tg_trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA;
+    if (captures_statements && is_statement_open_on(trigger->tg_relation)) {
+        return;
+    }
     const catalog::TableEntry *table = catalog::find_table(RelationGetRelid(trigger->tg_relation));
     if (table == nullptr) {
         return;
+    }
+    if (!is_statement_open()) {
+        forget_command();
     }
     TupleTableSlot *old_row = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? nullptr : trigger->tg_trigslot;
     TupleTableSlot *new_row = TRIGGER_FIRED_BY_INSERT(trigger->tg_event)   ? trigger->tg_trigslot

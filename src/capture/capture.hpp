@@ -55,8 +55,9 @@ void before_statement(TriggerData *trigger);
 /// call maintain::run_pending() at once, while the trigger's transition tables exist.
 bool after_statement(TriggerData *trigger);
 
-/// Records one row of a table that takes part in inheritance, whose statements have no transition tables for us. It
-/// comes before its statement's AFTER STATEMENT trigger; without any (a subscription), before the commit.
+/// Records one row: of a table that takes part in inheritance, whose statements have no transition tables for us, or of
+/// any that is changed without a statement (by a subscription). It comes before its statement's AFTER STATEMENT trigger;
+/// without any, before the commit.
 void after_row(TriggerData *trigger);
 
 /// The pending changes of a scope, consumed: valid until release_changes. When the statement that has just ended is the
@@ -113,7 +114,7 @@ using Maintain = void (*)();
 using Announce = void (*)(std::span<const Oid> relids);
 void install(Maintain maintain, Announce announce);
 
-/// Creates the capture triggers of a base table (ENABLE ALWAYS statement triggers), or repairs those that are missing,
+/// Creates the capture triggers of a base table (ENABLE ALWAYS statement triggers, and one for rows), or repairs those that are missing,
 /// disabled or altered. Takes ShareRowExclusiveLock, so that whoever calls can build a view after it. The caller's
 /// right to create triggers has been checked; they are created whoever calls. Raises object_in_use while a statement on
 /// a base table is open (the view would get its changes twice), and, if a trigger has to be created, while a query of
@@ -127,7 +128,7 @@ void require_quiet(Relation relation);
 /// or if anybody has it locked: whoever drops a view holds a lock on it already, which a writer of the table may wait
 /// for.
 void drop_triggers(Oid relid);
-/// True if all capture triggers exist and are enabled ALWAYS, or none are needed.
+/// True if all capture triggers exist and are enabled as they should be, or none are needed.
 bool has_triggers(Oid relid);
 /// True if that is what the server calls a trigger of ours: "name" on schema.table.
 bool is_trigger_identity(const char *identity);

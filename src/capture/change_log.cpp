@@ -112,7 +112,7 @@ void log_row(Relation relation, const catalog::TableEntry &table, TupleTableSlot
     if (new_row != nullptr) {
         writer.add(new_row, +1);
     }
-    writer.finish();
+    finish_log(writer, table);
 }
 
 void log_written(Oid view, Tuplestorestate *left, Tuplestorestate *came) {

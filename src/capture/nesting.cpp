@@ -1,5 +1,7 @@
 #include "capture/nesting.hpp"
 
+#include "catalog/table_tree.hpp"
+
 namespace upkeep::capture {
 
 namespace {
@@ -9,6 +11,9 @@ struct OpenStatement {
     Operation operation;
     SubTransactionId subid;
     MemoryContext executor; // es_query_cxt of the executor whose end is the latest that AFTER STATEMENT can come
+    bool is_partitioned;
+    Oid *partitions = nullptr; // ascending; nullptr until somebody asks
+    size_t npartitions = 0;
 };
 
 struct Nesting {
@@ -63,7 +68,41 @@ void open_statement(Relation relation, Operation operation, bool alone) {
         n.has_command = alone && ActiveSnapshotSet() && GetActiveSnapshot()->curcid == n.command;
     }
     n.has_command = n.has_command && !can_freeze(relation, operation);
-    n.open.push_back({RelationGetRelid(relation), operation, GetCurrentSubTransactionId(), calling_executor()});
+    n.open.push_back({RelationGetRelid(relation), operation, GetCurrentSubTransactionId(), calling_executor(),
+                      relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE});
+}
+
+// Rows come one by one: the list is made once for a statement.
+static bool has_partition(OpenStatement &statement, Oid relid) {
+    if (!statement.is_partitioned) {
+        return false;
+    }
+    if (statement.partitions == nullptr) {
+        const pg::Vector<Oid> members = catalog::table_and_heirs(statement.relid, NoLock);
+        statement.npartitions = members.size();
+        const pg::InContext in(TopTransactionContext);
+        statement.partitions = pg::create_array<Oid>(members.size());
+        std::copy(members.begin(), members.end(), statement.partitions);
+        std::sort(statement.partitions, statement.partitions + statement.npartitions);
+    }
+    return std::binary_search(statement.partitions, statement.partitions + statement.npartitions, relid);
+}
+
+bool is_statement_open_on(Relation relation) {
+    if (nesting == nullptr) {
+        return false;
+    }
+    const Oid relid = RelationGetRelid(relation);
+    const bool is_partition = relation->rd_rel->relispartition;
+    return std::any_of(nesting->open.begin(), nesting->open.end(), [=](OpenStatement &statement) {
+        return statement.relid == relid || (is_partition && has_partition(statement, relid));
+    });
+}
+
+void forget_command() {
+    if (nesting != nullptr) {
+        nesting->has_command = false;
+    }
 }
 
 bool close_statement(Oid relid, Operation operation) {
@@ -74,6 +113,9 @@ bool close_statement(Oid relid, Operation operation) {
     for (auto it = open.end(); it != open.begin();) {
         --it;
         if (it->relid == relid && it->operation == operation) {
+            if (it->partitions != nullptr) {
+                pfree(it->partitions);
+            }
             open.erase(it);
             return true;
         }

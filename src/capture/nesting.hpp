@@ -17,6 +17,13 @@ bool close_statement(Oid relid, Operation operation);
 
 bool is_statement_open();
 
+/// Whether a statement that is open names the table, or one that the table is a partition of: its transition tables get
+/// the rows.
+bool is_statement_open_on(Relation relation);
+
+/// Rows were changed without a statement: no command id shows the state before them.
+void forget_command();
+
 /// See capture::old_state_command.
 std::optional<CommandId> outermost_command();
 

@@ -20,39 +20,42 @@ struct Definition {
     const char *function; // in schema upkeep
     const char *old_table;
     const char *new_table;
+    char enabled = TRIGGER_FIRES_ALWAYS;
 };
 
 constexpr int16 all_events = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE | TRIGGER_TYPE_TRUNCATE;
 constexpr const char *old_name = "upkeep_old_rows";
 constexpr const char *new_name = "upkeep_new_rows";
 
+constexpr int16 row_events = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
+constexpr const char *row_name = "00_upkeep_after_row";
+constexpr int16 row_timing = TRIGGER_TYPE_AFTER | TRIGGER_TYPE_ROW;
+
+// The last one sees the rows that an apply worker changes without a statement; it fires in replica role only, and leaves
+// the rows of statements to their transition tables.
 constexpr Definition definitions[] = {
     {"00_upkeep_before", TRIGGER_TYPE_BEFORE, all_events, "capture_before", nullptr, nullptr},
     {"00_upkeep_after_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT, "capture_after", nullptr, new_name},
     {"00_upkeep_after_update", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE, "capture_after", old_name, new_name},
     {"00_upkeep_after_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE, "capture_after", old_name, nullptr},
     {"00_upkeep_after_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, "capture_after", nullptr, nullptr},
+    {row_name, row_timing, row_events, "capture_row", nullptr, nullptr, TRIGGER_FIRES_ON_REPLICA},
 };
 
 // Of a table whose transition tables do not do: the rows come one by one, each to the trigger of its own table.
-constexpr int16 row_events = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
 constexpr Definition row_definitions[] = {
     {"00_upkeep_before", TRIGGER_TYPE_BEFORE, all_events, "capture_before", nullptr, nullptr},
     {"00_upkeep_after_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT, "capture_after", nullptr, nullptr},
     {"00_upkeep_after_update", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_UPDATE, "capture_after", nullptr, nullptr},
     {"00_upkeep_after_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE, "capture_after", nullptr, nullptr},
     {"00_upkeep_after_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, "capture_after", nullptr, nullptr},
-    {"00_upkeep_after_row", TRIGGER_TYPE_AFTER | TRIGGER_TYPE_ROW, row_events, "capture_row", nullptr, nullptr},
+    {row_name, row_timing, row_events, "capture_row", nullptr, nullptr},
 };
-constexpr const Definition &row_definition = row_definitions[5];
 
 std::span<const Definition> definitions_for(Relation relation) {
-    if (!catalog::is_captured_by_row(relation)) {
-        return definitions;
-    }
-    // A partitioned table has no rows, and its row trigger would be one of every partition.
-    const bool has_rows = relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE;
-    return std::span(row_definitions).first(std::size(row_definitions) - (has_rows ? 0 : 1));
+    const std::span<const Definition> all = catalog::is_captured_by_row(relation) ? row_definitions : definitions;
+    // A partitioned table has no rows, and its row trigger, the last, would be one of every partition.
+    return all.first(all.size() - (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ? 1 : 0));
 }
 
 Oid require_function(const char *name) {
@@ -77,7 +80,7 @@ const Trigger *find_trigger(Relation relation, const Definition &definition) {
 
 bool is_right(Relation relation, const Definition &definition) {
     const Trigger *trigger = find_trigger(relation, definition);
-    return trigger != nullptr && trigger->tgenabled == TRIGGER_FIRES_ALWAYS && !trigger->tgisinternal &&
+    return trigger != nullptr && trigger->tgenabled == definition.enabled && !trigger->tgisinternal &&
            trigger->tgtype == (definition.timing | definition.events) && trigger->tgnattr == 0 &&
            trigger->tgqual == nullptr && same_name(trigger->tgoldtable, definition.old_table) &&
            same_name(trigger->tgnewtable, definition.new_table) &&
@@ -86,10 +89,8 @@ bool is_right(Relation relation, const Definition &definition) {
 
 bool are_right(Relation relation) {
     const std::span<const Definition> wanted = definitions_for(relation);
-    const bool by_row = &wanted.back() == &row_definition;
     return std::all_of(wanted.begin(), wanted.end(),
-                       [relation](const Definition &definition) { return is_right(relation, definition); }) &&
-           (by_row || find_trigger(relation, row_definition) == nullptr);
+                       [relation](const Definition &definition) { return is_right(relation, definition); });
 }
 
 List *add_transition(List *list, const char *name, bool is_new) {
@@ -114,15 +115,7 @@ void create_trigger(Oid relid, const Definition &definition) {
     statement->transitionRels = add_transition(statement->transitionRels, definition.new_table, true);
     CreateTriggerFiringOn(statement, nullptr, relid, InvalidOid, InvalidOid, InvalidOid,
                           require_function(definition.function), InvalidOid, nullptr, false, false,
-                          TRIGGER_FIRES_ALWAYS);
-}
-
-void drop_trigger(const Trigger *trigger) {
-    if (trigger != nullptr) {
-        const ObjectAddress address{TriggerRelationId, trigger->tgoid, 0};
-        performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-        CommandCounterIncrement();
-    }
+                          definition.enabled);
 }
 
 // The rows of a materialized view are written by its maintenance alone, which says what it writes.
@@ -174,15 +167,11 @@ void create_triggers(Oid relid) {
     int context;
     GetUserIdAndSecContext(&user, &context);
     SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context | SECURITY_LOCAL_USERID_CHANGE);
-    const std::span<const Definition> wanted = definitions_for(relation);
-    for (const Definition &definition : wanted) {
+    for (const Definition &definition : definitions_for(relation)) {
         if (!is_right(relation, definition)) {
             create_trigger(relid, definition);
             CommandCounterIncrement();
         }
-    }
-    if (&wanted.back() != &row_definition) {
-        drop_trigger(find_trigger(relation, row_definition));
     }
     SetUserIdAndSecContext(user, context);
     table_close(relation, NoLock);

@@ -2,6 +2,7 @@
 // fact does, and not when its object is renamed or moved to another schema. Facts are not dumped: OIDs may be part of
 // them.
 #include "catalog/registration.hpp"
+#include "catalog/subscriptions.hpp"
 #include "catalog/table_tree.hpp"
 
 extern "C" {
@@ -11,7 +12,6 @@ extern "C" {
 #include "catalog/pg_enum.h"
 #include "catalog/pg_policy.h"
 #include "catalog/pg_rewrite.h"
-#include "catalog/pg_subscription_rel.h"
 #include "common/hashfn.h"
 }
 
@@ -245,8 +245,8 @@ const char *table(Oid relid) {
     if (form->relrowsecurity) {
         append_policies(&description, relid);
     }
-    const char *found = psprintf("%c%c%c%c%s %s", form->relkind, form->relpersistence, form->relrowsecurity ? 'r' : '-',
-                                 form->relforcerowsecurity ? 'f' : '-', is_subscribed(form->oid) ? "s" : "",
+    const char *found = psprintf("%c%c%c%c %s", form->relkind, form->relpersistence, form->relrowsecurity ? 'r' : '-',
+                                 form->relforcerowsecurity ? 'f' : '-',
                                  description.len > 0 ? digest(description) : "");
     ReleaseSysCache(tuple);
     return found;
@@ -261,8 +261,7 @@ const char *members(Oid relid) {
     StringInfoData description;
     initStringInfo(&description);
     for (const Oid member : table_and_heirs(relid, NoLock)) {
-        appendStringInfo(&description, "%u%c%c%s", member, get_rel_relkind(member), get_rel_persistence(member),
-                         is_subscribed(member) ? "s" : "");
+        appendStringInfo(&description, "%u%c%c", member, get_rel_relkind(member), get_rel_persistence(member));
         if (member != relid) {
             StringInfoData generated;
             initStringInfo(&generated);
@@ -276,7 +275,7 @@ const char *members(Oid relid) {
     relation_close(relation, AccessShareLock);
     appendStringInfoChar(&description, has_foreign_partition(relid) ? 'f' : '-');
     for (const Oid ancestor : ancestors(relid)) {
-        appendStringInfo(&description, " %u%s", ancestor, is_subscribed(ancestor) ? "s" : "");
+        appendStringInfo(&description, " %u", ancestor);
     }
     return description.data;
 }
@@ -288,17 +287,6 @@ pg::Vector<Oid> members_in(const char *fingerprint) {
     for (const char *at = fingerprint; *at >= '0' && *at <= '9'; at = strchr(at, ' ') + 1) {
         found.push_back(static_cast<Oid>(strtoul(at, nullptr, 10)));
     }
-    return found;
-}
-
-bool is_subscribed(Oid relid) {
-    Relation subscriptions = table_open(SubscriptionRelRelationId, AccessShareLock);
-    ScanKeyData key;
-    ScanKeyInit(&key, Anum_pg_subscription_rel_srrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-    SysScanDesc scan = systable_beginscan(subscriptions, SubscriptionRelSrrelidSrsubidIndexId, true, nullptr, 1, &key);
-    const bool found = HeapTupleIsValid(systable_getnext(scan));
-    systable_endscan(scan);
-    table_close(subscriptions, AccessShareLock);
     return found;
 }
 
@@ -322,6 +310,26 @@ static const char *row_type(Oid relid) {
     }
     relation_close(relation, AccessShareLock);
     return digest(description);
+}
+
+/// Which of the tables whose rows are read through it, or that a statement can name to change these rows, are fed by
+/// subscriptions.
+static const char *feed(Oid relid) {
+    if (!has_subscriptions() || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid))) {
+        return "";
+    }
+    StringInfoData fed;
+    initStringInfo(&fed);
+    pg::Vector<Oid> tables = table_and_heirs(relid, NoLock);
+    for (const Oid ancestor : ancestors(relid)) {
+        tables.push_back(ancestor);
+    }
+    for (const Oid table : tables) {
+        if (is_subscribed(table)) {
+            appendStringInfo(&fed, "%u ", table);
+        }
+    }
+    return fed.data;
 }
 
 static const char *owner(Oid relid) {
@@ -356,6 +364,9 @@ const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 sub
     }
     if (name == "members") {
         return members(objid);
+    }
+    if (name == "feed") {
+        return feed(objid);
     }
     if (name == "row") {
         return row_type(objid);

@@ -341,6 +341,16 @@ void set_facts(Oid view, const Fact *facts, int n) {
     invalidate(view);
 }
 
+void renew_facts(Oid view, const char *kind) {
+    pg::Vector<Fact> all = facts(view);
+    for (Fact &fact : all) {
+        if (strcmp(fact.kind, kind) == 0) {
+            fact.fingerprint = fact_fingerprint(kind, fact.classid, fact.objid, fact.subid);
+        }
+    }
+    set_facts(view, all.data(), int(all.size()));
+}
+
 void set_settings(Oid view, const Setting *settings, int n) {
     remove_rows(Table::setting, view);
     for (int i = 0; i < n; i++) {

@@ -60,7 +60,8 @@ void set_state_tables(Oid view, const StateTable *tables, int n);
 struct Fact {
     Oid classid, objid;
     int32 subid;
-    const char *kind; // "not-null", "key", "foreign-key", "function", "enum", "view", "table", "row", "members", "owner"
+    const char *kind; // "not-null", "key", "foreign-key", "function", "enum", "view", "table", "row", "members",
+                      // "feed" (which members and ancestors subscriptions feed), "owner"
     const char *fingerprint; // text that changes when the fact changes
 };
 void set_facts(Oid view, const Fact *facts, int n);
@@ -74,13 +75,14 @@ void set_settings(Oid view, const Setting *settings, int n);
 
 /// What the fact is now, for Fact::fingerprint; "gone" when the object does not exist. Kinds and their objects:
 /// not-null (pg_class, table, column), key (pg_constraint or the pg_class entry of an index), foreign-key
-/// (pg_constraint), function (pg_proc), enum (pg_type), view, table and members (pg_class). Raises for an unknown kind.
+/// (pg_constraint), function (pg_proc), enum (pg_type), view, table, members and feed (pg_class). Raises for an unknown
+/// kind.
 const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 subid);
 /// The tables that a fingerprint of kind members lists: those whose rows were read through the table.
 pg::Vector<Oid> members_in(const char *fingerprint);
 pg::Vector<Fact> facts(Oid view); // as stored
-/// True if a logical replication subscription feeds the table: its apply worker fires no statement triggers.
-bool is_subscribed(Oid relid);
+/// Stores what the facts of one kind are now.
+void renew_facts(Oid view, const char *kind);
 
 /// Remembers that the background could not bring a deferred view up to date, and why. What it holds is not to be gone on
 /// from if nothing is logged for it at present: it is built anew, then. Nothing is written for a view that is not active.

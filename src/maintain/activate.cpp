@@ -2,6 +2,7 @@
 #include "analysis/settle.hpp"
 #include "analysis/table_members.hpp"
 #include "catalog/registration.hpp"
+#include "catalog/subscriptions.hpp"
 #include "maintain/identity.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/records.hpp"
@@ -296,7 +297,7 @@ int64 activate(Oid view, WrittenRows *written, Build build) {
     Design *design;
     {
         pg::RunAs as(owner, pg::RunAs::Path::fixed);
-        design = design_view(view, query, owner, &refusal);
+        design = design_view(view, registration.mode, query, owner, &refusal);
     }
     table_close(rel, NoLock);
     if (design == nullptr)
@@ -356,6 +357,21 @@ int64 rebuild(Oid view, WrittenRows *written) {
     return rebuild_with(program, written);
 }
 
+/// What a first build waits for: half of a table shows nothing that its publisher has ever held. Else nullptr.
+static const char *why_not_yet(const catalog::Registration &registration, const pg::Vector<Oid> &sources) {
+    if (registration.state != catalog::State::building)
+        return nullptr;
+    for (Oid relid : sources)
+        if (catalog::is_being_copied(relid)) {
+            const char *name = pg::qualified_name(relid);
+            ereport(NOTICE,
+                    (errmsg("materialized view %s is not built yet", pg::qualified_name(registration.view)),
+                     errdetail("The initial copy of table %s by its subscription is not finished.", name)));
+            return psprintf("the initial copy of table %s is not finished", name);
+        }
+    return nullptr;
+}
+
 int64 build_deferred(Program *program, WrittenRows *written) {
     const Oid view = program->view;
     const pg::Vector<Oid> sources = catalog::sources(view);
@@ -364,14 +380,14 @@ int64 build_deferred(Program *program, WrittenRows *written) {
     catalog::Registration registration;
     if (!catalog::find_registration(view, &registration))
         return 0;
-    registration.why = nullptr;
-    for (Oid relid : sources)
-        if (capture::has_logged(relid)) {
-            registration.state = catalog::State::building;
-            catalog::remove_frontier(view);
-            catalog::update_registration(registration);
-            return 0;
-        }
+    registration.why = why_not_yet(registration, sources);
+    const bool written_to = std::any_of(sources.begin(), sources.end(), capture::has_logged);
+    if (written_to || registration.why != nullptr) {
+        registration.state = catalog::State::building;
+        catalog::remove_frontier(view);
+        catalog::update_registration(registration);
+        return 0;
+    }
     CommandCounterIncrement();
     Snapshot at = RegisterSnapshot(GetLatestSnapshot());
     set_populated(view);
@@ -456,7 +472,7 @@ bool layout_still_fits(Oid view, const pg::Refusal **refusal) {
     Design *design;
     {
         pg::RunAs as(owner, pg::RunAs::Path::fixed);
-        design = design_view(view, view_query(rel), owner, refusal);
+        design = design_view(view, registration.mode, view_query(rel), owner, refusal);
     }
     table_close(rel, NoLock);
     return design != nullptr && strcmp(design->program->layout, registration.layout) == 0;

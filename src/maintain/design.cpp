@@ -387,9 +387,11 @@ void mark_nodes_read_by_sql(Design *design) {
 
 } // namespace
 
-Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal **refusal) {
+Design *design_view(Oid view, catalog::Mode mode, const Query *query, Oid owner, const pg::Refusal **refusal) {
     analysis::ViewQuery *analysed = analysis::analyse(query, owner, refusal);
     if (analysed == nullptr)
+        return nullptr;
+    if (mode != catalog::Mode::deferred && (*refusal = check_feeds(*analysed)) != nullptr)
         return nullptr;
     auto *design = new (palloc(sizeof(Design))) Design();
     auto *program = new (palloc(sizeof(Program))) Program();

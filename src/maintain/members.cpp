@@ -95,7 +95,7 @@ const Design *find_fitting_design(Oid view) {
     Design *design;
     {
         pg::RunAs as(owner, pg::RunAs::Path::fixed);
-        design = design_view(view, view_query(rel), owner, &refusal);
+        design = design_view(view, registration.mode, view_query(rel), owner, &refusal);
     }
     table_close(rel, NoLock);
     return design != nullptr && strcmp(design->program->layout, registration.layout) == 0 ? design : nullptr;

@@ -105,7 +105,8 @@ Program *compile(const catalog::Registration &registration, const char **why) {
     const Oid owner = rel->rd_rel->relowner;
     pg::RunAs as(owner, pg::RunAs::Path::fixed);
     const pg::Refusal *refusal = nullptr;
-    Design *design = query == nullptr ? nullptr : design_view(registration.view, query, owner, &refusal);
+    Design *design =
+        query == nullptr ? nullptr : design_view(registration.view, registration.mode, query, owner, &refusal);
     table_close(rel, NoLock);
     if (design == nullptr) {
         // The reason is a sentence; here it ends one.

@@ -1,6 +1,6 @@
 // A view's compiled maintenance program: cached per backend, dropped when anything it was made from changes.
 #pragma once
-
+#include "catalog/registration.hpp"
 #include "maintain/aggregate.hpp"
 #include "maintain/evaluator.hpp"
 #include "maintain/target.hpp"
@@ -135,9 +135,9 @@ struct Design {
     pg::Vector<analysis::Reliance> keys_relied_on; // primary keys that the identity rests on
 };
 
-/// Analyses and lays out. nullptr and a refusal if it cannot be maintained. Runs as the owner with the fixed path (the
-/// caller's RunAs); all memory in the current context.
-Design *design_view(Oid view, const Query *query, Oid owner, const pg::Refusal **refusal);
+/// Analyses and lays out. nullptr and a refusal if it cannot be maintained in that mode. Runs as the owner with the
+/// fixed path (the caller's RunAs); all memory in the current context.
+Design *design_view(Oid view, catalog::Mode mode, const Query *query, Oid owner, const pg::Refusal **refusal);
 
 /// The program of a registered view, compiled if need be. nullptr: the stored layout no longer fits (the view has to be
 /// activated again), with the reason.

@@ -304,7 +304,7 @@ int64 refresh_deferred(const pg::Vector<Oid> &views) {
         refreshed.push_back({view, written, false});
         if (must_build(view, registration)) {
             build(view, registration, written);
-            refreshed.back().unknown = true;
+            refreshed.back().unknown = catalog::find_frontier(view).has_value();
         }
     }
     lock_logs(sources);

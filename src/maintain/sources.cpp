@@ -3,6 +3,7 @@
 #include "analysis/expressions.hpp"
 #include "analysis/table_members.hpp"
 #include "capture/capture.hpp"
+#include "catalog/subscriptions.hpp"
 #include "pg/names.hpp"
 
 namespace upkeep::maintain {
@@ -132,6 +133,18 @@ const pg::Refusal *check_own_contents(Oid view, const analysis::ViewQuery &query
                 "The query reads what the materialized view itself holds, so that its contents would not be determined "
                 "by the data.",
                 "Let the ordinary views between them read something else.");
+    return nullptr;
+}
+
+const pg::Refusal *check_feeds(const analysis::ViewQuery &query) {
+    if (!catalog::has_subscriptions())
+        return nullptr;
+    for (const analysis::Captured &captured : analysis::captured_relations(query))
+        if (catalog::is_subscribed(captured.relid))
+            return analysis::make_refusal(
+                "subscription-table", psprintf("table %s", pg::qualified_name(captured.relid)),
+                "A logical replication subscription feeds one of its tables, and an error of the view would stop it.",
+                "Register the materialized view with mode => 'deferred'.");
     return nullptr;
 }
 

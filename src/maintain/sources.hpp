@@ -26,6 +26,9 @@ void lock_for_removal(Oid view, const pg::Vector<Oid> &sources);
 /// nullptr.
 const pg::Refusal *check_own_contents(Oid view, const analysis::ViewQuery &query);
 
+/// Why the writers of its tables cannot maintain a view: an apply worker is one of them. Else nullptr.
+const pg::Refusal *check_feeds(const analysis::ViewQuery &query);
+
 [[noreturn]] void raise_refusal(Oid view, const pg::Refusal &refusal);
 
 } // namespace upkeep::maintain
