@@ -149,6 +149,12 @@ CREATE FUNCTION upkeep.image_hash(VARIADIC "any") RETURNS bigint
 COMMENT ON FUNCTION upkeep.image_hash(VARIADIC "any") IS
   'hash of the stored bits of a row, detoasted, of any types';
 
+-- For statements of a refresh, which know its number.
+CREATE FUNCTION upkeep.has_changed(run bigint, source integer, VARIADIC "any") RETURNS boolean
+  LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_has_changed';
+COMMENT ON FUNCTION upkeep.has_changed(bigint, integer, VARIADIC "any") IS
+  'whether the number of rows with these columns has changed in a relation, in the change that a refresh is at';
+
 CREATE FUNCTION upkeep.register(view regclass, mode text DEFAULT 'immediate', max_staleness interval DEFAULT NULL,
                                 every interval DEFAULT NULL)
 RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_register';

@@ -1,9 +1,7 @@
 // Query trees of blocks, made to be deparsed.
 #pragma once
 
-#include "analysis/view_query.hpp"
-#include "delta/join.hpp"
-#include "delta/scope.hpp"
+#include "lower/sql.hpp"
 
 extern "C" {
 #include "nodes/makefuncs.h"
@@ -40,6 +38,9 @@ const char *deparse(const Query *q);
 
 /// Adds an output column, named c1, c2, …
 void add_target(Query *q, Expr *e);
+
+/// Adds the columns of the wide row.
+void add_wide(Query *q, const pg::Vector<WideColumn> &wide);
 
 /// The number of the weight column in the delta of an input.
 AttrNumber weight_column(const analysis::Block &block, int input);

@@ -64,8 +64,6 @@ TupleDesc delta_descriptor(Oid relid) {
     return desc;
 }
 
-namespace {
-
 void add_wide(Query *q, const pg::Vector<WideColumn> &wide) {
     for (const WideColumn &c : wide) {
         Var *var = makeVar(c.input + 1, c.attno, c.type.type, c.type.typmod, c.type.collation, 0);
@@ -73,8 +71,6 @@ void add_wide(Query *q, const pg::Vector<WideColumn> &wide) {
         add_target(q, reinterpret_cast<Expr *>(var));
     }
 }
-
-} // namespace
 
 const char *term_sql(const Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
                      const pg::Vector<WideColumn> &wide, algebra::InputSet old) {

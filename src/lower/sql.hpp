@@ -38,6 +38,33 @@ const char *term_sql(const analysis::Block &block, algebra::InputSet changed, al
 /// reads it), then the wide row.
 const char *scope_sql(const analysis::Block &block, const delta::ScopeTerm &term, const pg::Vector<WideColumn> &wide);
 
+/// A table, or the state of a node, that a statement is to read as it was before the change.
+struct OldRelation {
+    int source; // number of the table, or of tables + number of the node
+    Oid relid;
+    bool only;
+    bool is_node;
+    bool constrained;               // what its columns say of NULLs holds for all its rows
+    pg::Vector<AttrNumber> columns; // that are read; its other columns are NULL
+};
+
+/// Name under which the rows are known that the relation had of the images that have changed: columns c1, c2, … by the
+/// relation's attribute numbers.
+const char *old_rows_name(int source);
+
+/// Adds the sources that this summand reads, in subqueries too. False: they cannot be read as they were.
+bool reads_relations(const analysis::Block &block, const delta::ScopeTerm &term,
+                     std::span<const OldRelation> relations, std::uint64_t *found);
+
+/// The summand over the old states: the relations of the set `was` are read as they were. $1 (bigint) is the
+/// number of the run.
+const char *old_scope_sql(const analysis::Block &block, const delta::ScopeTerm &term,
+                          const pg::Vector<WideColumn> &wide, std::span<const OldRelation> relations,
+                          std::uint64_t was);
+
+/// The rows that the relation has now of the images that have changed. $1 as above.
+const char *changed_rows_sql(const OldRelation &relation);
+
 /// `SELECT 1` over the changed rows of `input`, which is among `kept`, joined with the others of these (tables and
 /// nodes) by the conjuncts that read nothing else and cannot fail.
 const char *probe_sql(const analysis::Block &block, int input, algebra::InputSet kept);

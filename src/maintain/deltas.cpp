@@ -31,12 +31,13 @@ const TableProgram *require_table(Program &program, size_t number, TupleDesc des
             Form_pg_attribute a = TupleDescAttr(desc, used[i] - 1);
             ops[i] = pg::prepare_column_ops(a->atttypid, a->attcollation, InvalidOid);
         }
-        table = {used, {ops, used.size()}, lower::delta_descriptor(program.query->tables[number].relid)};
+        table = {used, {ops, used.size()}, lower::delta_descriptor(program.query->tables[number].relid), {}};
     }
     return &table;
 }
 
-/// ΔR by image of the used columns: what one statement (or a nest of statements) took out and put back is gone.
+} // namespace
+
 void consolidate(Run &run, int number, TableDelta &delta) {
     const std::span<AttrNumber> used = delta.program->used;
     const size_t n = used.size();
@@ -56,6 +57,8 @@ void consolidate(Run &run, int number, TableDelta &delta) {
     delta.rows = left;
     delta.consolidated = zset;
 }
+
+namespace {
 
 /// Whether a weight has the sign; 0: any.
 bool has_sign(int64 weight, int sign) {
@@ -327,10 +330,12 @@ void finish_spi(Run &run) {
             tuplestore_end(delta.relation); // it may have a file
             delta.relation = nullptr;
         }
-    for (Tuplestorestate *rows : run.node_stores)
-        if (rows != nullptr)
-            tuplestore_end(rows);
-    run.node_stores.clear();
+    for (pg::Vector<Tuplestorestate *> *stores : {&run.node_stores, &run.old_stores}) {
+        for (Tuplestorestate *rows : *stores)
+            if (rows != nullptr)
+                tuplestore_end(rows);
+        stores->clear();
+    }
     MemoryContextSwitchTo(context);
     run.spi = false;
 }

@@ -73,6 +73,10 @@ void drop_program(CacheEntry *entry) {
             SPI_freeplan(plan.plan);
     }
     free_plans(program->output.blocks);
+    for (TableProgram &table : program->tables)
+        for (SPIPlanPtr plan : table.changed_rows)
+            if (plan != nullptr)
+                SPI_freeplan(plan);
     MemoryContextDelete(program->context);
 }
 

@@ -17,6 +17,7 @@ struct TermPlan {
     SPIPlanPtr plan;
     bool scoped; // of a block with a subquery: the summand
     delta::ScopeTerm scope;
+    std::uint64_t was; // sources that it reads as they were
 };
 
 struct BlockProgram {
@@ -29,6 +30,8 @@ struct BlockProgram {
     std::span<pg::ColumnOps> wide_ops;
     Evaluator *wide_outputs; // conditions evaluated by SQL
     Evaluator *wide_all;
+    std::uint64_t reads = 0;    // with watched inputs: the sources that the old states are made of (see old_state.hpp)
+    bool reads_known = false;
     pg::Vector<TermPlan> plans;
 };
 
@@ -103,6 +106,7 @@ struct TableProgram {
     std::span<AttrNumber> used;   // columns that the view uses
     std::span<pg::ColumnOps> ops; // of these
     TupleDesc delta_desc;         // of its change as a relation for SQL
+    SPIPlanPtr changed_rows[4];   // for old states: the rows of changed images, by size class; nullptr until needed
 };
 
 struct Program {

@@ -3,6 +3,7 @@
 
 #include "catalog/registration.hpp"
 #include "maintain/maintain.hpp"
+#include "maintain/old_state.hpp"
 #include "maintain/pass.hpp"
 #include "maintain/sources.hpp"
 #include "maintain/tally.hpp"
@@ -71,7 +72,7 @@ bool run_stage(Run &run, NodeProgram &node) {
         auto *rows = new (palloc(sizeof(ZSet))) ZSet(node.row_ops, run.memory);
         read_flow(run, node.blocks, node.flow_ops, *rows);
         run.node_deltas[node.number] = rows;
-        return true;
+        return !run.broken;
     }
     case analysis::NodeKind::fixpoint:
         return run_fixpoint_stage(run, node);
@@ -231,7 +232,8 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
     for (const capture::TableChange &change : changes)
         if (change.exact) // a partition came or went: an older snapshot reads the tree as it is now
             before.reset();
-    if (is_unknown(*program, changes) || capture::was_built(view) || (program->watches && !before)) {
+    const bool has_old_states = at != nullptr ? can_make_old_states(*program) : before.has_value();
+    if (is_unknown(*program, changes) || capture::was_built(view) || (program->watches && !has_old_states)) {
         at != nullptr ? rebuild_with(program, written, at) : rebuild(view, written);
         if (measured)
             record_rebuild(view, start);
@@ -239,7 +241,7 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
     }
     Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep run", ALLOCSET_DEFAULT_SIZES), at};
     run.written = written;
-    run.old_command = before.value_or(InvalidCommandId);
+    run.old_command = at != nullptr ? InvalidCommandId : before.value_or(InvalidCommandId);
     bool whole = false;
     {
         pg::InContext in(run.memory);

@@ -18,6 +18,8 @@ struct TableDelta {
     bool is_empty() const { return rows == 0; }
 };
 
+struct OldChanges;
+
 struct Run {
     Program *program;
     MemoryContext memory;                      // of this run
@@ -27,6 +29,9 @@ struct Run {
     pg::Vector<Tuplestorestate *> passed;      // rows captured in other tables, as rows of their source
     pg::Vector<Tuplestorestate *> node_stores; // by node number, of the nodes whose deltas SQL knows already; or empty
     CommandId old_command = InvalidCommandId;  // shows the base tables as they were, where a block needs that
+    pg::Vector<lower::OldRelation> relations;  // else: what old states are made of, once a block needs them
+    OldChanges *old_changes = nullptr;         // and what has changed in them; see old_state.hpp
+    pg::Vector<Tuplestorestate *> old_stores;  // by source: the old rows of the images that have changed
     bool spi = false;                          // connected, deltas registered
     bool broken = false;                       // a row that should be there is not: the view is stale
     const char *broken_why = nullptr;
@@ -56,6 +61,9 @@ int64 build_deferred(Program *program, WrittenRows *written);
 
 /// Reads the captured changes of the program's tables. False: nothing relevant changed.
 bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes);
+
+/// ΔR by image of the used columns: what one statement (or a nest of statements) took out and put back is gone.
+void consolidate(Run &run, int table, TableDelta &delta);
 
 /// The part of a captured batch that is rows of the source, where the source's columns that are used are at their
 /// places; `rows` is nullptr where none can be. finish_passages ends what was made for it.
@@ -101,6 +109,7 @@ struct TermWanted {
     algebra::InputSet beside = 0;            // of the probe of the one changed input: the inputs joined with it
     algebra::InputSet old = 0;               // read from their old states
     const delta::ScopeTerm *scope = nullptr; // of a block with a subquery
+    std::uint64_t was = 0;                   // of the summand over the old states: sources to be read as they were
 };
 
 /// The kept plan of a statement for a change of this size. SPI is connected.

@@ -1,5 +1,6 @@
 // Evaluating flows: direct blocks row by row, the others through prepared SQL, one statement per term of the delta.
 #include "maintain/delta_reader.hpp"
+#include "maintain/old_state.hpp"
 #include "pg/entry.hpp"
 
 extern "C" {
@@ -62,11 +63,13 @@ TermReceiver make_receiver(BlockProgram &block, Evaluator *evaluator, RowSink *s
 }
 
 /// Executes a term under the active snapshot; `nweights` weights come before its wide rows.
-void execute_term(BlockProgram &block, SPIPlanPtr plan, int nweights, int64 sign, Evaluator *evaluator, RowSink &sink) {
+void execute_term(BlockProgram &block, SPIPlanPtr plan, int nweights, int64 sign, Evaluator *evaluator, RowSink &sink,
+                  ParamListInfo params = nullptr) {
     TermReceiver receiver = make_receiver(block, evaluator, &sink, nweights, sign);
     SPIExecuteOptions options{};
     options.read_only = true;
     options.dest = &receiver.pub;
+    options.params = params;
     const MemoryContext context = CurrentMemoryContext;
     const int result = SPI_execute_plan_extended(plan, &options);
     if (result < 0)
@@ -143,12 +146,17 @@ void push_old_snapshot(Run &run) {
 /// A block with a subquery: the rows that the change touches, by what they are now and by what they were.
 void scope_delta(Run &run, BlockProgram &block, InputSet changed, InputSet watched, RowSink &sink) {
     connect_spi(run);
+    const bool by_snapshot = run.old_command != InvalidCommandId;
+    const std::uint64_t was = by_snapshot ? 0 : make_old_states(run, block);
+    if (run.broken)
+        return;
     delta::scope_terms(changed, watched, [&](const delta::ScopeTerm &term) {
-        SPIPlanPtr plan = term_plan(run, block, {changed, changed, 0, 0, &term});
-        if (term.old)
+        SPIPlanPtr plan = term_plan(run, block, {changed, changed, 0, 0, &term, term.old ? was : 0});
+        if (term.old && by_snapshot)
             push_old_snapshot(run);
-        execute_term(block, plan, term.touching < 0 ? 1 : 0, term.old ? -1 : 1, block.wide_outputs, sink);
-        if (term.old)
+        execute_term(block, plan, term.touching < 0 ? 1 : 0, term.old ? -1 : 1, block.wide_outputs, sink,
+                     term.old && !by_snapshot ? old_state_params(run) : nullptr);
+        if (term.old && by_snapshot)
             PopActiveSnapshot();
     });
 }
@@ -204,7 +212,10 @@ int size_class(int64 rows) {
 
 namespace {
 
-const char *plan_text(const BlockProgram &block, const TermWanted &wanted) {
+const char *plan_text(const Run &run, const BlockProgram &block, const TermWanted &wanted) {
+    if (wanted.was != 0)
+        return lower::old_scope_sql(*block.block, *wanted.scope, block.wide,
+                                    {run.relations.data(), run.relations.size()}, wanted.was);
     if (wanted.scope != nullptr)
         return lower::scope_sql(*block.block, *wanted.scope, block.wide);
     if (wanted.beside != 0)
@@ -215,8 +226,8 @@ const char *plan_text(const BlockProgram &block, const TermWanted &wanted) {
 bool serves(const TermPlan &plan, const TermWanted &wanted, bool phantoms, int size) {
     if (plan.size_class != size || plan.beside != wanted.beside || plan.scoped != (wanted.scope != nullptr))
         return false;
-    if (plan.scoped) // the old states are read by the same statement
-        return plan.scope.touching == wanted.scope->touching && plan.scope.untouched == wanted.scope->untouched;
+    if (plan.scoped) // one snapshot or another: the old states are read by the same statement
+        return plan.was == wanted.was && plan.scope.touching == wanted.scope->touching && plan.scope.untouched == wanted.scope->untouched;
     return plan.changed == wanted.changed && plan.old == wanted.old && plan.phantoms == phantoms;
 }
 
@@ -238,12 +249,13 @@ SPIPlanPtr term_plan(Run &run, BlockProgram &block, const TermWanted &wanted) {
         if (serves(p, wanted, phantoms, size))
             return p.plan;
     pg::InContext in(run.memory);
-    const char *sql = plan_text(block, wanted);
-    SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
+    const char *sql = plan_text(run, block, wanted);
+    SPIPlanPtr plan = wanted.was != 0 ? prepare_with_old_states(sql) : SPI_prepare(sql, 0, nullptr);
     if (plan == nullptr)
         elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
-    TermPlan kept{wanted.changed, wanted.old, phantoms, wanted.beside, size, plan, wanted.scope != nullptr, {}};
+    TermPlan kept{wanted.changed, wanted.old,  phantoms, wanted.beside, size, plan, wanted.scope != nullptr, {},
+                  wanted.was};
     if (kept.scoped)
         kept.scope = *wanted.scope;
     block.plans.push_back(kept);
