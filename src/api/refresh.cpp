@@ -9,10 +9,14 @@ namespace upkeep::api {
 
 namespace {
 
+bool is_followed(const catalog::Registration &r) {
+    return r.active && r.state == catalog::State::active;
+}
+
 /// Brings one view up to date that is not deferred, and what reads it. One that writers maintain is right already,
 /// unless something has made it stale.
 int64 refresh(const catalog::Registration &registration) {
-    if (!registration.active || registration.state != catalog::State::active) {
+    if (!is_followed(registration)) {
         const int64 rows = maintain::activate(registration.view);
         follow_above(registration.view);
         return rows;
@@ -20,18 +24,30 @@ int64 refresh(const catalog::Registration &registration) {
     return registration.mode == catalog::Mode::manual ? maintain::refresh_manual(registration.view) : 0;
 }
 
-/// Every view of the caller's, each after those that it reads: by then they may have brought it up to date.
+/// Every view of the caller's, each after those that it reads: by then they may have brought it up to date. Stale ones
+/// come first, since what reads them cannot be brought up to date before. Manual ones come last: what they write is a
+/// change that a deferred view can only follow in another transaction.
 int64 refresh_all() {
     int64 rows = 0;
+    bool built = false;
     pg::Vector<Oid> deferred;
+    pg::Vector<catalog::Registration> manual;
     for (catalog::Registration r : catalog::in_order_of_reading(catalog::all_registrations()))
         if (pg_class_ownercheck(r.view, GetUserId()) && catalog::find_registration(r.view, &r)) {
-            if (r.mode == catalog::Mode::deferred)
+            if (r.mode == catalog::Mode::deferred) {
                 deferred.push_back(r.view);
-            else
+            } else if (!is_followed(r)) {
                 rows += refresh(r);
+                built = true;
+            } else if (r.mode == catalog::Mode::manual) {
+                manual.push_back(r);
+            }
         }
-    return rows + maintain::refresh_deferred(deferred);
+    rows += maintain::refresh_deferred(built ? maintain::apart_from_built(deferred) : deferred);
+    for (catalog::Registration r : manual)
+        if (catalog::find_registration(r.view, &r) && r.mode == catalog::Mode::manual)
+            rows += refresh(r);
+    return rows;
 }
 
 } // namespace

@@ -37,6 +37,10 @@ bool switch_mode(Oid view, catalog::Mode mode);
 /// are passed over. Raises object_not_in_prerequisite_state where this transaction has changed a base table.
 int64 refresh_deferred(const pg::Vector<Oid> &views);
 
+/// Those of these views that can be refreshed though this transaction has built views: neither they nor the views that
+/// are refreshed with them read one of those. The others follow with the next refresh.
+pg::Vector<Oid> apart_from_built(const pg::Vector<Oid> &views);
+
 /// Rebuild of state and view by difference only (after TRUNCATE): activates it again if the layout is not right any
 /// more. `written` as for activate.
 int64 rebuild(Oid view, WrittenRows *written = nullptr);

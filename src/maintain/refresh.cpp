@@ -284,6 +284,22 @@ void lock_logs(const pg::Vector<Oid> &sources) {
     }
 }
 
+pg::Vector<Oid> apart_from_built(const pg::Vector<Oid> &views) {
+    const auto reads_built = [](Oid view) {
+        const pg::Vector<Oid> sources = catalog::sources(view);
+        return std::any_of(sources.begin(), sources.end(), [](Oid relid) {
+            return get_rel_relkind(relid) == RELKIND_MATVIEW && capture::has_logged(relid);
+        });
+    };
+    pg::Vector<Oid> apart;
+    for (Oid view : views) {
+        const pg::Vector<Oid> together = with_readers({view});
+        if (std::none_of(together.begin(), together.end(), reads_built))
+            apart.push_back(view);
+    }
+    return apart;
+}
+
 int64 refresh_deferred(const pg::Vector<Oid> &views) {
     if (views.empty())
         return 0;

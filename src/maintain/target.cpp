@@ -46,12 +46,14 @@ void classify_index(Target *target, Relation index, IndexInfo *info) {
     }
 }
 
+// It was valid when the run began. If REINDEX CONCURRENTLY has put another in its place since, it is not valid any more,
+// but complete: it takes new entries until nobody uses the view who may know no other.
 void require_identity_index(const Target *target) {
     if (target->identity->kind == IdentityKind::none)
         return;
-    if (target->index == nullptr || !target->index->rd_index->indisvalid) {
+    if (target->index == nullptr || !target->index->rd_index->indisready) {
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("index %u, which identifies the rows of \"%s\", is missing or not valid",
+                        errmsg("index %u, which identifies the rows of \"%s\", is missing or not ready",
                                target->identity->index, RelationGetRelationName(target->relation))));
     }
 }
