@@ -1,6 +1,7 @@
 #include "capture/change_log.hpp"
 
 #include "capture/capture.hpp"
+#include "capture/log_scan.hpp"
 #include "capture/log_writer.hpp"
 #include "capture/pending.hpp"
 #include "catalog/log.hpp"
@@ -153,36 +154,6 @@ bool has_logged(Oid relid) {
 void forget_logged() {
     logged = nullptr;
 }
-
-namespace {
-
-// Calls visit(slot, weight) for the rows of the log that the snapshot sees and the frontier does not cover.
-template <typename Visit>
-void scan_log(const catalog::Log &log, const catalog::Frontier &frontier, Snapshot snapshot, Visit visit) {
-    for (const Oid relid : log.segments) {
-        const Relation segment = table_open(relid, AccessShareLock);
-        TupleTableSlot *slot = table_slot_create(segment, nullptr);
-        TableScanDesc scan = table_beginscan(segment, snapshot, 0, nullptr);
-        bool more = true;
-        while (more && table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
-            CHECK_FOR_INTERRUPTS();
-            slot_getsomeattrs(slot, catalog::kLogFixedColumns);
-            const uint64 xid =
-                U64FromFullTransactionId(DatumGetFullTransactionId(slot->tts_values[catalog::kLogXid - 1]));
-            if (!frontier.covers(xid)) {
-                more = visit(slot, int(DatumGetInt16(slot->tts_values[catalog::kLogWeight - 1])));
-            }
-        }
-        table_endscan(scan);
-        ExecDropSingleTupleTableSlot(slot);
-        table_close(segment, AccessShareLock);
-        if (!more) {
-            return;
-        }
-    }
-}
-
-} // namespace
 
 TableChange read_log(const catalog::Log &log, const catalog::Frontier &frontier, Snapshot snapshot) {
     const Relation relation = table_open(log.relid, AccessShareLock);
