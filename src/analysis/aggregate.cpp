@@ -265,6 +265,25 @@ bool is_row_of_arguments(const TargetEntry *entry, const Aggref *call) {
     return true;
 }
 
+/// What the call reads of a row: the argument, evaluated where the filter is true only.
+Expr *filtered_argument(Expr *argument, const Aggref *call) {
+    auto *value = reinterpret_cast<Node *>(argument);
+    if (call->aggfilter == nullptr || is_infallible(value))
+        return argument;
+    CaseWhen *when = makeNode(CaseWhen);
+    when->expr = static_cast<Expr *>(copyObjectImpl(call->aggfilter));
+    when->result = argument;
+    when->location = -1;
+    CaseExpr *filtered = makeNode(CaseExpr);
+    filtered->casetype = exprType(value);
+    filtered->casecollid = exprCollation(value);
+    filtered->args = list_make1(when);
+    filtered->defresult =
+        reinterpret_cast<Expr *>(makeNullConst(filtered->casetype, exprTypmod(value), filtered->casecollid));
+    filtered->location = -1;
+    return reinterpret_cast<Expr *>(filtered);
+}
+
 /// One aggregate call; its arguments and filter become columns of the input flow.
 bool Analyser::add_call(Aggref *aggref, GroupNode *node, List **columns) {
     if ((refusal = check_function(aggref->aggfnoid, view_)) != nullptr)
@@ -278,7 +297,7 @@ bool Analyser::add_call(Aggref *aggref, GroupNode *node, List **columns) {
             continue;
         }
         call.args.push_back(list_length(*columns));
-        *columns = lappend(*columns, lfirst_node(TargetEntry, arg)->expr);
+        *columns = lappend(*columns, filtered_argument(lfirst_node(TargetEntry, arg)->expr, aggref));
     }
     call.direct = static_cast<List *>(copyObjectImpl(aggref->aggdirectargs));
     if (!check_tree(reinterpret_cast<Node *>(aggref->aggdirectargs)))

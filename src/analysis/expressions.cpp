@@ -353,10 +353,10 @@ bool walk_expression(Node *node, void *context) {
     return pg::walk_tree(node, walk_expression, walk);
 }
 
-/// Nodes that cannot raise by themselves; everything with functions is judged by those functions.
-bool may_fail(Node *node, void *) {
-    if (node == nullptr)
-        return false;
+} // namespace
+
+/// Everything with functions is judged by those functions.
+bool may_fail_by_itself(Node *node) {
     switch (nodeTag(node)) {
     case T_Var:
     case T_Const:
@@ -381,15 +381,19 @@ bool may_fail(Node *node, void *) {
         return true;
     }
     auto leaky = [](Oid function, void *) { return !get_func_leakproof(function); };
-    if (check_functions_in_node(node, leaky, nullptr)) {
-        // Equality of a btree family is not always marked leakproof (numeric), and cannot fail all the same.
-        if (!IsA(node, OpExpr) ||
-            !op_mergejoinable(reinterpret_cast<OpExpr *>(node)->opno,
-                              exprType(static_cast<Node *>(linitial(reinterpret_cast<OpExpr *>(node)->args)))) ||
-            reinterpret_cast<OpExpr *>(node)->opno >= FirstUnpinnedObjectId)
-            return true;
-    }
-    return pg::walk_tree(node, may_fail, nullptr);
+    if (!check_functions_in_node(node, leaky, nullptr))
+        return false;
+    // Equality of a btree family is not always marked leakproof (numeric), and cannot fail all the same.
+    return !IsA(node, OpExpr) ||
+           !op_mergejoinable(reinterpret_cast<OpExpr *>(node)->opno,
+                             exprType(static_cast<Node *>(linitial(reinterpret_cast<OpExpr *>(node)->args)))) ||
+           reinterpret_cast<OpExpr *>(node)->opno >= FirstUnpinnedObjectId;
+}
+
+namespace {
+
+bool may_fail(Node *node, void *) {
+    return node != nullptr && (may_fail_by_itself(node) || pg::walk_tree(node, may_fail, nullptr));
 }
 
 } // namespace

@@ -25,6 +25,8 @@ const pg::Refusal *check_function(Oid function, ViewQuery *view);
 /// True if evaluating the expression can never raise an error (every function in it is leakproof, or it is a plain
 /// equality of columns).
 bool is_infallible(Node *expression);
+/// The same of a node without what is below it.
+bool may_fail_by_itself(Node *node);
 
 const pg::Refusal *make_refusal(const char *code, const char *what, const char *why, const char *hint);
 

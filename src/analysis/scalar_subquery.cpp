@@ -4,6 +4,7 @@
 // value; where none is, the value is that of no rows at all (0 for count, else NULL):
 //   A × f(B | b = a)  =  A ⋈ γ_b(B)  ⊎  (A ▷ γ_b(B)) × f(∅)
 #include "analysis/flatten.hpp"
+#include "analysis/guards.hpp"
 
 extern "C" {
 #include "access/transam.h"
@@ -21,7 +22,7 @@ struct Links {
 };
 
 bool find_links(Node *node, void *context) {
-    if (node == nullptr)
+    if (node == nullptr || guards_subquery(node))
         return false;
     if (IsA(node, SubLink)) {
         auto *links = static_cast<Links *>(context);

@@ -1,6 +1,7 @@
 // Subqueries that are evaluated as they stand: they become inputs of their block, and the relations that they read are
 // watched. Any subquery can be taken in like this; the other files know better ways for most.
 #include "analysis/flatten.hpp"
+#include "analysis/guards.hpp"
 #include "analysis/levels.hpp"
 #include "analysis/row_source.hpp"
 #include "analysis/settle.hpp"
@@ -52,20 +53,27 @@ Query *row_of(List *expressions) {
 
 } // namespace
 
-/// The subquery input that gives the value of an expression's subquery.
+/// The subquery input that gives the value of an expression's subquery, or of an expression that guards one.
 Node *Analyser::lift_links(Node *expression, Arm &arm) {
     if (!has_link(expression, nullptr))
         return expression;
     struct Context {
         Analyser *analyser;
         Arm *arm;
+        static Node *expand(Node *node, void *context) {
+            if (node == nullptr)
+                return nullptr;
+            auto *c = static_cast<Context *>(context);
+            return IsA(node, SubLink) ? c->analyser->expand_any(castNode(SubLink, node), *c->arm)
+                                      : pg::mutate_tree(node, expand, context);
+        }
         static Node *mutate(Node *node, void *context) {
             if (node == nullptr)
                 return nullptr;
-            if (!IsA(node, SubLink))
+            if (!IsA(node, SubLink) && !guards_subquery(node))
                 return pg::mutate_tree(node, mutate, context);
             auto *c = static_cast<Context *>(context);
-            Node *value = c->analyser->expand_any(castNode(SubLink, node), *c->arm);
+            Node *value = expand(node, context);
             const Oid type = exprType(value), collation = exprCollation(value);
             const int32 typmod = exprTypmod(value);
             IncrementVarSublevelsUp(value, 1, 0);

@@ -3,31 +3,37 @@
 // Windows whose PARTITION BY lists have expressions in common share a node, keyed by these; it adds the results to the
 // rows of the node below. Windows without PARTITION BY come last, in a node without keys.
 #include "analysis/flatten.hpp"
+#include "analysis/guards.hpp"
 #include "analysis/partition.hpp"
 
 extern "C" {
 #include "catalog/pg_constraint.h"
+#include "optimizer/optimizer.h"
 }
 
 namespace upkeep::analysis {
 
 namespace {
 
-/// What a query level offers to its windows: columns, or where it is grouped, its grouping expressions and aggregates.
+/// What a query level offers to its windows: columns, or where it is grouped, its grouping expressions and aggregates;
+/// and subqueries, with the expressions that guard them.
 struct Leaves {
     List *grouping = NIL;
     List *found = NIL;
+    bool guarded = false; // a subquery that only some values of a window function, or a FILTER, let be evaluated
 };
 
 bool collect_leaves(Node *node, void *context) {
     if (node == nullptr)
         return false;
     auto *leaves = static_cast<Leaves *>(context);
-    if (IsA(node, Var) || IsA(node, Aggref) || IsA(node, GroupingFunc) ||
+    if (IsA(node, Var) || IsA(node, Aggref) || IsA(node, GroupingFunc) || IsA(node, SubLink) ||
+        (guards_subquery(node) && !contain_windowfuncs(node)) ||
         (!IsA(node, Const) && list_member(leaves->grouping, node))) {
         leaves->found = list_append_unique(leaves->found, node);
         return false;
     }
+    leaves->guarded |= guards_subquery(node);
     return pg::walk_tree(node, collect_leaves, context);
 }
 
@@ -188,6 +194,8 @@ bool Analyser::windows(Query *q, List *targets, int kept, Arms *arms) {
                 collect_leaves(get_sortgroupclause_expr(lfirst_node(SortGroupClause, c), q->targetList), &leaves);
         }
     }
+    if (leaves.guarded)
+        return not_yet("a subquery that is evaluated only where a window function allows it");
     if (!project(q, leaves.found, list_length(leaves.found), arms))
         return false;
 

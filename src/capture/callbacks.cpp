@@ -7,6 +7,7 @@
 #include "capture/callbacks.hpp"
 #include "capture/change_log.hpp"
 #include "capture/capture.hpp"
+#include "capture/merge.hpp"
 #include "capture/nesting.hpp"
 #include "capture/pending.hpp"
 #include "pg/entry.hpp"
@@ -38,6 +39,9 @@ void after_executor(MemoryContext executor, bool fires_triggers) {
 void on_executor_finish(QueryDesc *query) {
     MemoryContext executor = query->estate->es_query_cxt;
     const bool fires_triggers = (query->estate->es_top_eflags & EXEC_FLAG_SKIP_TRIGGERS) == 0;
+    if (is_statement_open()) {
+        pg::guard([=] { complete_merge(query); });
+    }
     if (next_executor_finish != nullptr) {
         next_executor_finish(query);
     } else {

@@ -1,6 +1,6 @@
 // The capture triggers of a base table: which they are, whether they are there, creating and dropping them.
 #include "capture/capture.hpp"
-#include "capture/nesting.hpp"
+#include "capture/triggers.hpp"
 #include "catalog/table_tree.hpp"
 
 extern "C" {
@@ -128,6 +128,19 @@ bool is_in_use(Relation relation) {
 }
 
 } // namespace
+
+const Trigger *find_after_trigger(Relation relation, Operation operation) {
+    const int16 event = operation == Operation::insert   ? TRIGGER_TYPE_INSERT
+                        : operation == Operation::update ? TRIGGER_TYPE_UPDATE
+                        : operation == Operation::remove ? TRIGGER_TYPE_DELETE
+                                                         : TRIGGER_TYPE_TRUNCATE;
+    for (const Definition &definition : definitions) {
+        if (definition.timing == TRIGGER_TYPE_AFTER && definition.events == event) {
+            return find_trigger(relation, definition);
+        }
+    }
+    return nullptr;
+}
 
 bool has_triggers(Oid relid) {
     Relation relation = table_open(relid, AccessShareLock);

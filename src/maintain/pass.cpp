@@ -49,7 +49,8 @@ class Pass {
             waiting_.erase(waiting_.begin());
             auto *written = new (palloc(sizeof(WrittenRows))) WrittenRows();
             const bool late = place.follows_views_only;
-            switch (maintain_view(place.view, late ? view_changes_ : changes_, written, late ? before_views_ : before_)) {
+            const auto &changes = late ? view_changes_ : changes_;
+            switch (maintain_view(place.view, changes, written, late ? before_views_ : before_)) {
             case Outcome::followed:
                 add_written(place.view, written);
                 break;

@@ -17,8 +17,8 @@ using OldCommand = std::optional<CommandId>;
 
 /// Brings one view up to date with the changes of its sources; a deferred one `at` the snapshot up to which its changes
 /// were read. What that does to its rows is left in `written`, if anything reads the view.
-Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes, WrittenRows *written, OldCommand before,
-                      Snapshot at = nullptr);
+Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes, WrittenRows *written,
+                      OldCommand before, Snapshot at = nullptr);
 
 /// The command id that shows all that this transaction has written so far, and nothing that it will write.
 CommandId present_command();

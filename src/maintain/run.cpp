@@ -208,8 +208,8 @@ CommandId present_command() {
     return GetCurrentCommandId(false);
 }
 
-Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes, WrittenRows *written, OldCommand before,
-                      Snapshot at) {
+Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes, WrittenRows *written,
+                      OldCommand before, Snapshot at) {
     pg::MaintenanceContext error_context(view);
     instr_time start;
     const bool measured = observe::is_counting() || settings::log_min_duration() >= 0;

@@ -167,7 +167,9 @@ class Sources(Operators, Subqueries, Windows, Recursions):
             arms.append(Select(items, text, where=where))
         alias = self.fresh("all_")
         text = " UNION ALL ".join(a.render() for a in arms)
-        return Source(f"({text}) AS {alias}", alias, [Column(f"s{i}", k) for i, k in enumerate(kinds)])
+        # An expression among the arms has any number of digits, and so has their union.
+        columns = [Column(f"s{i}", "numeric" if k == "num82" else k) for i, k in enumerate(kinds)]
+        return Source(f"({text}) AS {alias}", alias, columns)
 
     def some_kind(self):
         return self.rng.choice([c.kind for t in self.schema.tables for c in t.columns])
