@@ -302,6 +302,7 @@ SELECT id, total FROM orders ORDER BY total DESC;
 SELECT id, total FROM orders ORDER BY total DESC LIMIT 10;
 SELECT id, total FROM orders ORDER BY total DESC OFFSET 3 ROWS FETCH FIRST 2 ROWS WITH TIES;
 SELECT count(*) AS n FROM (SELECT id FROM orders ORDER BY total LIMIT 5) x;
+SELECT id, total FROM orders ORDER BY total DESC LIMIT (SELECT count(*) / 10 FROM customer) OFFSET (SELECT min(id) FROM customer);
 
 --- `FOR UPDATE`
 SELECT id FROM orders FOR UPDATE;
@@ -313,7 +314,8 @@ SELECT g FROM generate_series(1, 3) g;
 SELECT FROM orders;
 
 --- `unsupported-clause`
-SELECT id FROM customer ORDER BY id LIMIT (SELECT count(*) FROM orders);
+WITH RECURSIVE r AS (SELECT id FROM customer UNION ALL SELECT o.id FROM r JOIN orders o ON o.customer_id = r.id) CYCLE id SET c USING p
+SELECT p[1] IS NULL AS first FROM r;
 
 --- `unsupported-key`
 SELECT id, lag(p) OVER (ORDER BY id) AS q, lag(ROW(id, n)) OVER (ORDER BY id) AS r FROM odd;

@@ -38,6 +38,8 @@ bool Analyser::query(Query *q, List *ctes, Arms *out) {
         contain(q->targetList);
         contain(q->jointree);
         contain(q->havingQual);
+        contain(q->limitCount);
+        contain(q->limitOffset);
     }
 
     if (q->setOperations != nullptr)

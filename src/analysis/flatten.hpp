@@ -187,6 +187,7 @@ class Analyser {
     void note_keys(const Query *q);
     bool distinct_on(const Query *q, const List *targets, Arms *arms);
     bool limit(const Query *q, const List *targets, Arms *arms);
+    bool computed_limits(Node *count, Node *offset, GroupNode *node);
     bool add_partition(GroupNode *node, const char *name, const List *columns, const List *flow, const List *results,
                        Arms *arms);
 

@@ -86,7 +86,7 @@ struct GroupNode {
     pg::Vector<ColumnType> columns; // of the output
     // Of a fixpoint. UNION: all columns are keys, UNION ALL: none are.
     Query *query = nullptr;      // gives all its rows
-    Bitmapset *tables = nullptr; // without blocks: numbers of the tables that the query reads
+    Bitmapset *tables = nullptr; // numbers of the tables that the query, or `limits`, reads
     // Where SQL finds the node's rows: a state table and, per output column, its column there. Not set before they
     // exist.
     Oid stored = InvalidOid;
@@ -94,6 +94,7 @@ struct GroupNode {
     // partition: a query over relation 1, the input flow (not in its range table yet). Its first columns are those of
     // the flow, the keys before all others; what it has beyond `columns` is not read.
     Query *function = nullptr;
+    Query *limits = nullptr; // of a LIMIT that is not constant: one row, the count and what is passed over (bigint)
     const char *function_name = nullptr; // for explain
     bool unique_keys = false;            // partition: at most one row for each key
     pg::Vector<int> tallies;             // group: numbers of its tallies
