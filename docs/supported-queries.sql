@@ -50,6 +50,9 @@ SELECT c.id, o.id AS order_id FROM orders o RIGHT JOIN customer c ON o.customer_
 SELECT c.id, o.id AS order_id FROM customer c FULL JOIN orders o ON o.customer_id = c.id;
 SELECT c.id, coalesce(l.product, 'none') AS product
 FROM customer c LEFT JOIN (orders o JOIN line l ON l.order_id = o.id) ON o.customer_id = c.id;
+SELECT c.id, o1.id AS a, o2.id AS b, o3.id AS c, o4.id AS d, o5.id AS e, o6.id AS f, o7.id AS g
+FROM customer c LEFT JOIN orders o1 ON o1.customer_id = c.id AND o1.total > 1 LEFT JOIN orders o2 ON o2.customer_id = o1.id LEFT JOIN orders o3 ON o3.customer_id = c.id AND o3.total > 3
+    LEFT JOIN orders o4 ON o4.customer_id = o3.id LEFT JOIN orders o5 ON o5.customer_id = c.id AND o5.total > 5 LEFT JOIN orders o6 ON o6.customer_id = c.id AND o6.total > 6 LEFT JOIN orders o7 ON o7.customer_id = c.id;
 
 --- subquery, CTE (`WITH`), ordinary view
 SELECT x.id FROM (SELECT id, total FROM orders) x WHERE x.total > 10;

@@ -76,6 +76,15 @@ enum class NodeKind : std::uint8_t {
     tally,     // δ of a group node's keys and the DISTINCT argument of a call: part of that node, fed by its flow
 };
 
+/// How SQL writes the rows of a derived node that is an outer join: (left) LEFT JOIN (right UNION ALL …) ON `on`, whose
+/// Vars, and those of `outputs`, are of relation 1, left's columns, and 2, right's.
+struct OuterJoin {
+    Block *left = nullptr;
+    pg::Vector<Block *> right;
+    List *on = NIL;
+    List *outputs = NIL;
+};
+
 /// γ: input flow columns are the keys first, then arguments and filters. Output columns: keys, then aggregates.
 struct GroupNode {
     NodeKind kind = NodeKind::group;
@@ -96,6 +105,7 @@ struct GroupNode {
     Query *function = nullptr;
     Query *limits = nullptr; // of a LIMIT that is not constant: one row, the count and what is passed over (bigint)
     const char *function_name = nullptr; // for explain
+    OuterJoin *as_join = nullptr;        // derived: an outer join; else SQL reads the blocks
     bool unique_keys = false;            // partition: at most one row for each key
     pg::Vector<int> tallies;             // group: numbers of its tallies
     int argument = -1;                   // tally: column of the group's flow, the last key here
