@@ -50,6 +50,9 @@ SELECT c.id, o.id AS order_id FROM orders o RIGHT JOIN customer c ON o.customer_
 SELECT c.id, o.id AS order_id FROM customer c FULL JOIN orders o ON o.customer_id = c.id;
 SELECT c.id, coalesce(l.product, 'none') AS product
 FROM customer c LEFT JOIN (orders o JOIN line l ON l.order_id = o.id) ON o.customer_id = c.id;
+SELECT c.id, o1.id AS a, o2.id AS b, o3.id AS c, o4.id AS d, o5.id AS e, o6.id AS f, o7.id AS g
+FROM customer c LEFT JOIN orders o1 ON o1.customer_id = c.id AND o1.total > 1 LEFT JOIN orders o2 ON o2.customer_id = o1.id LEFT JOIN orders o3 ON o3.customer_id = c.id AND o3.total > 3
+    LEFT JOIN orders o4 ON o4.customer_id = o3.id LEFT JOIN orders o5 ON o5.customer_id = c.id AND o5.total > 5 LEFT JOIN orders o6 ON o6.customer_id = c.id AND o6.total > 6 LEFT JOIN orders o7 ON o7.customer_id = c.id;
 
 --- subquery, CTE (`WITH`), ordinary view
 SELECT x.id FROM (SELECT id, total FROM orders) x WHERE x.total > 10;
@@ -302,6 +305,7 @@ SELECT id, total FROM orders ORDER BY total DESC;
 SELECT id, total FROM orders ORDER BY total DESC LIMIT 10;
 SELECT id, total FROM orders ORDER BY total DESC OFFSET 3 ROWS FETCH FIRST 2 ROWS WITH TIES;
 SELECT count(*) AS n FROM (SELECT id FROM orders ORDER BY total LIMIT 5) x;
+SELECT id, total FROM orders ORDER BY total DESC LIMIT (SELECT count(*) / 10 FROM customer) OFFSET (SELECT min(id) FROM customer);
 
 --- `FOR UPDATE`
 SELECT id FROM orders FOR UPDATE;
@@ -313,7 +317,8 @@ SELECT g FROM generate_series(1, 3) g;
 SELECT FROM orders;
 
 --- `unsupported-clause`
-SELECT id FROM customer ORDER BY id LIMIT (SELECT count(*) FROM orders);
+WITH RECURSIVE r AS (SELECT id FROM customer UNION ALL SELECT o.id FROM r JOIN orders o ON o.customer_id = r.id) CYCLE id SET c USING p
+SELECT p[1] IS NULL AS first FROM r;
 
 --- `unsupported-key`
 SELECT id, lag(p) OVER (ORDER BY id) AS q, lag(ROW(id, n)) OVER (ORDER BY id) AS r FROM odd;

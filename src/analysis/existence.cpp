@@ -273,27 +273,34 @@ bool Analyser::add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, con
                              Arms *unmatched) {
     matched->clear();
     matched->push_back(outer);
-    if (!from_item(q, inner, ctes, matched) || !add_quals(q, quals, ctes, matched))
+    const bool inner_side = std::exchange(on_inner_side_, true);
+    const bool fine = from_item(q, inner, ctes, matched);
+    on_inner_side_ = inner_side;
+    if (!fine || !add_quals(q, quals, ctes, matched))
         return false;
     Arm alone = outer;
     bind_to_nulls(q, inner, &alone);
     return keep_where(alone, *matched, Role::anti, unmatched);
 }
 
-/// The rows of one outer arm with their matches, or with NULLs.
-bool Analyser::with_matches(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *result) {
+/// The rows of one outer arm with their matches, or with NULLs. `matched`: those with matches, if they have arms of
+/// their own.
+bool Analyser::with_matches(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *result,
+                            Arms *matched) {
     const Mark attempt = mark();
-    Arms matched, unmatched;
-    if (!add_unmatched(q, inner, quals, ctes, outer, &matched, &unmatched)) {
+    Arms unmatched;
+    if (!add_unmatched(q, inner, quals, ctes, outer, matched, &unmatched)) {
         if (!retreat(attempt))
             return false;
-        matched.clear();
-        unmatched.clear();
-        matched.push_back(outer);
-        if (!add_nullable(q, inner, quals, ctes, &matched))
+        matched->clear();
+        Arms both;
+        both.push_back(outer);
+        if (!add_nullable(q, inner, quals, ctes, &both))
             return false;
+        result->insert(result->end(), both.begin(), both.end());
+        return true;
     }
-    result->insert(result->end(), matched.begin(), matched.end());
+    result->insert(result->end(), matched->begin(), matched->end());
     result->insert(result->end(), unmatched.begin(), unmatched.end());
     return true;
 }
@@ -316,14 +323,26 @@ bool Analyser::without_match(Query *q, Node *item, Node *quals, List *ctes, cons
 }
 
 bool Analyser::outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms) {
+    const bool chain = !on_inner_side_ && (in_chain_ || is_long_chain(join));
+    const bool first = (*arms)[0].inputs.empty(); // nothing stands before it in FROM
+    if (chain && !first) {
+        const Mark attempt = mark();
+        if (outer_join_beside(q, join, ctes, arms))
+            return true;
+        if (!retreat(attempt))
+            return false;
+    }
     const Arms before = *arms;
     const bool right = join->jointype == JOIN_RIGHT;
     Node *outer_item = right ? join->rarg : join->larg, *inner_item = right ? join->larg : join->rarg;
-    Arms result, outer = before;
-    if (!from_item(q, outer_item, ctes, &outer))
+    Arms result, matched, outer = before;
+    const bool above = std::exchange(in_chain_, chain);
+    const bool fine = from_item(q, outer_item, ctes, &outer);
+    in_chain_ = above;
+    if (!fine || (chain && first && outer.size() > kMaxArms / 2 && !collapse(q, &outer, nullptr, {})))
         return false;
     for (const Arm &arm : outer)
-        if (!with_matches(q, inner_item, join->quals, ctes, arm, &result))
+        if (!with_matches(q, inner_item, join->quals, ctes, arm, &result, &matched))
             return false;
     if (join->jointype == JOIN_FULL) {
         Arms other = before;
@@ -337,7 +356,10 @@ bool Analyser::outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms) {
         return refuse("too-many-arms", "outer joins with more than 64 combinations",
                       "The plan would have too many terms.", "Split the query into several materialized views.");
     *arms = result;
-    return true;
+    if (!chain || !in_chain_ || !first)
+        return true;
+    const bool plain = join->jointype != JOIN_FULL && outer.size() == 1 && !matched.empty();
+    return collapse(q, arms, plain ? &outer[0] : nullptr, matched);
 }
 
 } // namespace upkeep::analysis

@@ -27,8 +27,14 @@ bool Analyser::check_features(const Query *q) {
 
 bool Analyser::query(Query *q, List *ctes, Arms *out) {
     check_stack_depth();
-    if (!check_features(q))
-        return false;
+    const bool inner_side = std::exchange(on_inner_side_, false), chain = std::exchange(in_chain_, false);
+    const bool fine = check_features(q) && query_level(q, ctes, out);
+    on_inner_side_ = inner_side;
+    in_chain_ = chain;
+    return fine;
+}
+
+bool Analyser::query_level(Query *q, List *ctes, Arms *out) {
     ctes = lcons(q->cteList, list_copy(ctes));
     auto contain = [&](auto *&tree) {
         tree = reinterpret_cast<std::remove_reference_t<decltype(tree)>>(
@@ -38,6 +44,8 @@ bool Analyser::query(Query *q, List *ctes, Arms *out) {
         contain(q->targetList);
         contain(q->jointree);
         contain(q->havingQual);
+        contain(q->limitCount);
+        contain(q->limitOffset);
     }
 
     if (q->setOperations != nullptr)

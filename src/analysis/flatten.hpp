@@ -103,6 +103,7 @@ class Analyser {
     const pg::Refusal *refusal = nullptr;
 
   private:
+    bool query_level(Query *q, List *ctes, Arms *out);
     bool refuse(const char *code, const char *what, const char *why, const char *hint);
     bool not_yet(const char *what);
     bool check_features(const Query *q);
@@ -131,9 +132,12 @@ class Analyser {
     Arm merge(const Arm &arm, const Arm &part);
 
     bool outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms);
+    bool outer_join_beside(Query *q, JoinExpr *join, List *ctes, Arms *arms);
+    bool write_as_join(const Arm &outer, const Arms &matched, const List *columns, GroupNode *node);
+    bool collapse(Query *q, Arms *arms, const Arm *outer, const Arms &matched);
     bool add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *matched,
                        Arms *unmatched);
-    bool with_matches(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *result);
+    bool with_matches(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *result, Arms *matched);
     bool without_match(Query *q, Node *item, Node *quals, List *ctes, const Arm &arm, Arms *result);
     bool add_existence(SubLink *link, bool negated, List *ctes, Arms *arms);
     bool keep_where(const Arm &outer, const Arms &combined, algebra::Role role, Arms *result);
@@ -187,6 +191,7 @@ class Analyser {
     void note_keys(const Query *q);
     bool distinct_on(const Query *q, const List *targets, Arms *arms);
     bool limit(const Query *q, const List *targets, Arms *arms);
+    bool computed_limits(Node *count, Node *offset, GroupNode *node);
     bool add_partition(GroupNode *node, const char *name, const List *columns, const List *flow, const List *results,
                        Arms *arms);
 
@@ -202,9 +207,14 @@ class Analyser {
 
     ViewQuery *view_;
     Oid owner_;
+    bool on_inner_side_ = false; // of an outer join: its arms begin with those of the outer side
+    bool in_chain_ = false;      // on the outer side of one that is the top of a long chain
     pg::Vector<Recursion> open_;
     pg::Vector<Recursion> done_;
 };
+
+/// Whether the outer joins of this item of FROM are so many that they are taken one by one.
+bool is_long_chain(const JoinExpr *join);
 
 /// Notes that a column of the table is read; 0: all of them, as a row.
 void note_column(ViewQuery *view, TableSource *table, AttrNumber column);

@@ -1,5 +1,6 @@
 // DISTINCT ON, and ORDER BY with LIMIT, OFFSET or FETCH FIRST: partition nodes that keep the first rows.
 #include "analysis/flatten.hpp"
+#include "analysis/levels.hpp"
 #include "analysis/partition.hpp"
 
 namespace upkeep::analysis {
@@ -14,7 +15,8 @@ bool is_listed(const List *clauses, Index reference) {
     return false;
 }
 
-Node *constant(Node *expression) {
+/// The expression, as a constant if it is one; nullptr: it limits nothing.
+Node *simplified(Node *expression) {
     if (expression == nullptr)
         return nullptr;
     Node *value = eval_const_expressions(nullptr, static_cast<Node *>(copyObjectImpl(expression)));
@@ -54,14 +56,39 @@ bool Analyser::distinct_on(const Query *q, const List *targets, Arms *arms) {
     return true;
 }
 
+/// Limits that the server computes whenever it computes the rows. A change of the tables that they read is one of all
+/// rows.
+bool Analyser::computed_limits(Node *count, Node *offset, GroupNode *node) {
+    Query *q = makeNode(Query);
+    q->commandType = CMD_SELECT;
+    q->canSetTag = true;
+    q->hasSubLinks = true;
+    q->jointree = makeFromExpr(NIL, nullptr);
+    bool outer = false;
+    for (Node *limit : {count, offset}) {
+        const auto n = static_cast<AttrNumber>(list_length(q->targetList) + 1);
+        auto *value = limit != nullptr ? static_cast<Node *>(copyObjectImpl(limit))
+                                       : reinterpret_cast<Node *>(makeNullConst(INT8OID, -1, InvalidOid));
+        for_each_var(value,
+                     [&](const Var *var, int depth) { outer |= static_cast<int>(var->varlevelsup) >= depth; });
+        q->targetList = lappend(q->targetList,
+                                makeTargetEntry(reinterpret_cast<Expr *>(value), n, psprintf("c%d", n), false));
+    }
+    if (outer)
+        return not_yet("a LIMIT or OFFSET that depends on an outer query");
+    node->limits = q;
+    return note_whole_tables(q, node);
+}
+
 bool Analyser::limit(const Query *q, const List *targets, Arms *arms) {
-    Node *count = constant(q->limitCount);
-    Node *offset = constant(q->limitOffset);
+    Node *count = simplified(q->limitCount);
+    Node *offset = simplified(q->limitOffset);
     if (count == nullptr && offset == nullptr)
         return true;
-    if ((count != nullptr && !IsA(count, Const)) || (offset != nullptr && !IsA(offset, Const)))
-        return not_yet("a LIMIT or OFFSET that is not constant");
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
+    const bool constant = (count == nullptr || IsA(count, Const)) && (offset == nullptr || IsA(offset, Const));
+    if (!constant && !computed_limits(count, offset, node))
+        return false;
     List *flow = flow_of(NIL, targets);
     FlowQuery function(flow);
     function.query()->sortClause = function.clauses(q->sortClause, q->targetList);

@@ -76,6 +76,15 @@ enum class NodeKind : std::uint8_t {
     tally,     // δ of a group node's keys and the DISTINCT argument of a call: part of that node, fed by its flow
 };
 
+/// How SQL writes the rows of a derived node that is an outer join: (left) LEFT JOIN (right UNION ALL …) ON `on`, whose
+/// Vars, and those of `outputs`, are of relation 1, left's columns, and 2, right's.
+struct OuterJoin {
+    Block *left = nullptr;
+    pg::Vector<Block *> right;
+    List *on = NIL;
+    List *outputs = NIL;
+};
+
 /// γ: input flow columns are the keys first, then arguments and filters. Output columns: keys, then aggregates.
 struct GroupNode {
     NodeKind kind = NodeKind::group;
@@ -86,7 +95,7 @@ struct GroupNode {
     pg::Vector<ColumnType> columns; // of the output
     // Of a fixpoint. UNION: all columns are keys, UNION ALL: none are.
     Query *query = nullptr;      // gives all its rows
-    Bitmapset *tables = nullptr; // without blocks: numbers of the tables that the query reads
+    Bitmapset *tables = nullptr; // numbers of the tables that the query, or `limits`, reads
     // Where SQL finds the node's rows: a state table and, per output column, its column there. Not set before they
     // exist.
     Oid stored = InvalidOid;
@@ -94,7 +103,9 @@ struct GroupNode {
     // partition: a query over relation 1, the input flow (not in its range table yet). Its first columns are those of
     // the flow, the keys before all others; what it has beyond `columns` is not read.
     Query *function = nullptr;
+    Query *limits = nullptr; // of a LIMIT that is not constant: one row, the count and what is passed over (bigint)
     const char *function_name = nullptr; // for explain
+    OuterJoin *as_join = nullptr;        // derived: an outer join; else SQL reads the blocks
     bool unique_keys = false;            // partition: at most one row for each key
     pg::Vector<int> tallies;             // group: numbers of its tallies
     int argument = -1;                   // tally: column of the group's flow, the last key here

@@ -246,10 +246,14 @@ const char *wanted_by_limit(const analysis::GroupNode &node) {
 }
 
 /// A query over the rows of each key that a change touches; over all rows where there is no key.
-void explain_partition(Output &out, const maintain::NodeProgram &node, const char *trigger) {
+void explain_partition(Output &out, const maintain::NodeProgram &node, const char *trigger,
+                       const analysis::ViewQuery &query) {
     const bool keyed = node.node->nkeys() > 0;
     put_step(out, trigger, node.node->function_name, keyed ? "scoped" : "whole view",
              lower::partition_sql(*node.node, 0), keyed ? wanted_by_group(*node.node) : wanted_by_limit(*node.node));
+    for (int t = -1; (t = bms_next_member(node.node->tables, t)) >= 0;)
+        put_step(out, pg::qualified_name(query.tables[static_cast<size_t>(t)].relid), node.node->function_name,
+                 "whole view", lower::partition_sql(*node.node, 0), nullptr);
 }
 
 void explain_recursion(Output &out, const maintain::NodeProgram &node, const analysis::ViewQuery &query) {
@@ -296,7 +300,7 @@ void explain_node(Output &out, const maintain::NodeProgram &node, const maintain
     step = out.step + 1;
     const char *trigger = psprintf("change of the input of step %d", out.step + 1);
     if (node.node->kind == analysis::NodeKind::partition) {
-        explain_partition(out, node, trigger);
+        explain_partition(out, node, trigger, *program.query);
         return;
     }
     put_step(out, trigger, node.naggs == 0 ? "distinct" : "group", "incremental", nullptr, nullptr);

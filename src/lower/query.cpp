@@ -74,7 +74,7 @@ RangeTblEntry *subquery_entry(Query *query, Alias *alias, List *columns) {
 RangeTblEntry *node_entry(const analysis::GroupNode &node, int source, int input) {
     Alias *alias = occurrence_alias(input, NIL);
     if (node.kind == analysis::NodeKind::derived)
-        return subquery_entry(contents_query(*node.input.blocks[0]), alias, node_columns(node));
+        return subquery_entry(derived_query(node), alias, node_columns(node));
     if (!OidIsValid(node.stored)) // explained before it is stored
         return tuplestore_entry(psprintf("upkeep_node_%d", source + 1), alias, node_columns(node));
     RangeTblEntry *state = makeNode(RangeTblEntry);
@@ -162,7 +162,7 @@ void append_old_state(StringInfo sql, const Block &block, int input) {
                        : psprintf("s.%s", quote_identifier(get_attname(relid, node->stored_columns[i], false))));
     const char *from = nullptr;
     if (derived) {
-        from = psprintf("(%s)", pg_get_querydef(contents_query(*node->input.blocks[0]), false));
+        from = psprintf("(%s)", pg_get_querydef(derived_query(*node), false));
     } else {
         Relation rel = table_open(relid, AccessShareLock);
         for (int i = 0; node == nullptr && i < RelationGetNumberOfAttributes(rel); i++) {

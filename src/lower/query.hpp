@@ -33,6 +33,9 @@ Query *scope_query(const analysis::Block &block, const delta::ScopeTerm &term);
 
 /// SELECT of the block's outputs over the new state.
 Query *contents_query(const analysis::Block &block);
+/// SELECT of the rows of a derived node over the new state.
+Query *derived_query(const analysis::GroupNode &node);
+
 /// The query as text.
 const char *deparse(const Query *q);
 

@@ -452,11 +452,15 @@ bool needs_lock(const NodeProgram &node, bool set) {
 
 } // namespace
 
-bool node_changed(const Run &run, const NodeProgram &node) {
+bool tables_changed(const Run &run, const NodeProgram &node) {
     for (int t = -1; (t = bms_next_member(node.node->tables, t)) >= 0;)
         if (!run.tables[static_cast<size_t>(t)].is_empty())
             return true;
-    return flow_changed(run, node.blocks);
+    return false;
+}
+
+bool node_changed(const Run &run, const NodeProgram &node) {
+    return tables_changed(run, node) || flow_changed(run, node.blocks);
 }
 
 bool run_fixpoint_stage(Run &run, NodeProgram &node) {

@@ -239,6 +239,8 @@ struct Stage {
 
 /// Reads the kept rows of a LIMIT under a snapshot.
 LimitEffect look(Stage &s, LimitOrder &order, Snapshot snapshot, ZSet *kept) {
+    if (!order.measure(s.run, s.node))
+        return LimitEffect::read_again;
     for_each_stored(s.target, s.node, s.groups[0], snapshot, s.slot,
                     [&] { kept->add(s.slot->tts_values, s.slot->tts_isnull, 1); });
     return order.effect(s.change, *kept);
@@ -297,11 +299,14 @@ bool run_partition_stage(Run &run, NodeProgram &node) {
     for (const ZSet::Row *row : change.rows())
         if (row->weight != 0)
             touched.add(row->values, row->nulls, row->weight);
+    const bool other_limits = tables_changed(run, node);
+    if (other_limits)
+        touched.require_scalar();
     if (touched.is_empty())
         return true;
     Target *target = open_target(node.relid, node.identity);
     Stage s{run, node, change, touched.in_lock_order(), target, make_target_slot(target)};
-    std::optional<LimitOrder> order = LimitOrder::of(*node.node);
+    std::optional<LimitOrder> order = other_limits ? std::nullopt : LimitOrder::of(*node.node);
     if (!order || !leaves_limit_alone(s, *order))
         recompute(s, order);
     run.rows_changed += rows_written(target);

@@ -140,6 +140,9 @@ bool run_fixpoint_stage(Run &run, NodeProgram &node);
 /// Whether the input of a node, of whichever kind, has changed.
 bool node_changed(const Run &run, const NodeProgram &node);
 
+/// Whether a table has changed that the node reads beside its flow.
+bool tables_changed(const Run &run, const NodeProgram &node);
+
 /// Stores all rows of a recursive query, under the active snapshot, and leaves them as the node's delta.
 void build_fixpoint(Run &run, NodeProgram &node);
 

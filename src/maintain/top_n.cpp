@@ -12,8 +12,10 @@ std::optional<LimitOrder> LimitOrder::of(const analysis::GroupNode &node) {
     if (node.nkeys() > 0 || q->limitCount == nullptr || q->windowClause != NIL)
         return std::nullopt;
     LimitOrder order;
-    order.count_ = DatumGetInt64(castNode(Const, q->limitCount)->constvalue);
-    order.offset_ = q->limitOffset != nullptr;
+    if (node.limits == nullptr) {
+        order.count_ = DatumGetInt64(castNode(Const, q->limitCount)->constvalue);
+        order.offset_ = q->limitOffset != nullptr;
+    }
     ListCell *lc;
     foreach (lc, q->sortClause) {
         auto *clause = lfirst_node(SortGroupClause, lc);
@@ -29,6 +31,43 @@ std::optional<LimitOrder> LimitOrder::of(const analysis::GroupNode &node) {
         order.support_.push_back(support);
     }
     return order;
+}
+
+namespace {
+
+/// The statement is kept among those of the node, under a key that no partition has.
+constexpr std::uint64_t kLimits = ~std::uint64_t{0};
+
+SPIPlanPtr limits_plan(NodeProgram &node) {
+    for (const GroupPlan &p : node.plans)
+        if (p.null_keys == kLimits)
+            return p.plan;
+    const char *sql = lower::query_sql(node.node->limits);
+    SPIPlanPtr plan = SPI_prepare(sql, 0, nullptr);
+    if (plan == nullptr)
+        elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+    SPI_keepplan(plan);
+    node.plans.push_back({kLimits, 0, plan});
+    return plan;
+}
+
+} // namespace
+
+bool LimitOrder::measure(Run &run, NodeProgram &node) {
+    if (node.node->limits == nullptr)
+        return true;
+    connect_spi(run);
+    const MemoryContext context = CurrentMemoryContext;
+    const int outcome = SPI_execute_plan(limits_plan(node), nullptr, nullptr, true, 0);
+    if (outcome != SPI_OK_SELECT || SPI_processed != 1)
+        elog(ERROR, "could not compute a LIMIT: %s", SPI_result_code_string(outcome));
+    bool unlimited, from_start;
+    count_ = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &unlimited));
+    const int64 offset = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &from_start));
+    SPI_freetuptable(SPI_tuptable);
+    MemoryContextSwitchTo(context);
+    offset_ = !from_start && offset > 0;
+    return !unlimited && count_ >= 0 && (from_start || offset >= 0);
 }
 
 int LimitOrder::compare(const ZSet::Row *a, const ZSet::Row *b) {

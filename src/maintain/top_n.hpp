@@ -17,6 +17,10 @@ class LimitOrder {
     /// nullopt: the node is no LIMIT, or one without a count. Current context.
     static std::optional<LimitOrder> of(const analysis::GroupNode &node);
 
+    /// The limits as the active snapshot has them, where they are not constant. False: there is no count, or one of them
+    /// is an error.
+    bool measure(Run &run, NodeProgram &node);
+
     LimitEffect effect(ZSet &change, ZSet &kept);
 
   private:

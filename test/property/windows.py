@@ -1,4 +1,6 @@
 """Window functions, DISTINCT ON and LIMIT, with orders that are total and with orders that leave ties."""
+from zlib import crc32
+
 from expressions import AMBIGUOUS, SUMMABLE
 from model import Item, Select, quote
 from values import SPARE_KINDS
@@ -92,6 +94,15 @@ class Windows:
             select.items.append(Item(sql, kind, f"w{number}", aggregate=True))
         return determined
 
+    def computed(self, number, order):
+        """A number of rows; one in four is read from a table, without a draw."""
+        turn = crc32(order.encode())
+        if turn % 4 or not number:
+            return str(number)
+        self.note("limit from a table")
+        table = self.schema.tables[turn // 4 % len(self.schema.tables)]
+        return f"(SELECT count(*) % {number + 1} FROM {table.sql()})"
+
     def lay_limit(self, select, tied=False):
         """Makes a select keep its first rows. True: the result is determined."""
         rng = self.rng
@@ -112,9 +123,9 @@ class Windows:
             select.order = self.sorted(sqls)
         roll = rng.random()
         self.note("limit" if roll < 0.7 else "offset" if roll < 0.8 else "with ties")
-        skipped = f"OFFSET {rng.randint(1, 3)} "
+        skipped = f"OFFSET {self.computed(rng.randint(1, 3), select.order)} "
         if roll < 0.7:
-            select.limit = f"{skipped if roll < 0.2 else ''}LIMIT {rng.randint(0, 6)}"
+            select.limit = f"{skipped if roll < 0.2 else ''}LIMIT {self.computed(rng.randint(0, 6), select.order)}"
         elif roll < 0.8 or not sqls:
             select.limit = skipped
         else:
