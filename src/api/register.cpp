@@ -6,6 +6,7 @@
 #include "maintain/sources.hpp"
 #include "pg/entry.hpp"
 #include "pg/names.hpp"
+#include "pg/read_only.hpp"
 #include "pg/run_as.hpp"
 
 namespace upkeep::api {
@@ -92,6 +93,7 @@ void note_lack_of_worker() {
 UPKEEP_FUNCTION(upkeep_register) {
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("view and mode must not be null")));
+    pg::require_writable("upkeep.register()");
     const Oid view = PG_GETARG_OID(0);
     const catalog::Mode mode = parse_mode(text_to_cstring(PG_GETARG_TEXT_PP(1)));
     const char *max_staleness = interval_text(fcinfo, 2, "max_staleness", mode);
@@ -141,6 +143,7 @@ static void require_no_readers(Oid view) {
 UPKEEP_FUNCTION(upkeep_unregister) {
     const Oid view = PG_GETARG_OID(0);
     catalog::Registration registration;
+    pg::require_writable("upkeep.unregister()");
     require_own_view(view);
     lock_registration(view);
     if (!catalog::find_registration(view, &registration))
