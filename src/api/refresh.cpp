@@ -4,6 +4,7 @@
 #include "maintain/maintain.hpp"
 #include "pg/entry.hpp"
 #include "pg/names.hpp"
+#include "pg/read_only.hpp"
 
 namespace upkeep::api {
 
@@ -53,6 +54,7 @@ int64 refresh_all() {
 } // namespace
 
 UPKEEP_FUNCTION(upkeep_refresh) {
+    pg::require_writable("upkeep.refresh()");
     if (PG_ARGISNULL(0))
         PG_RETURN_INT64(refresh_all());
     const Oid view = PG_GETARG_OID(0);

@@ -6,6 +6,7 @@
 #include "maintain/sources.hpp"
 #include "pg/entry.hpp"
 #include "pg/names.hpp"
+#include "pg/read_only.hpp"
 #include "pg/run_as.hpp"
 #include "scheduler/scheduler.hpp"
 
@@ -95,6 +96,7 @@ void note_lack_of_worker() {
 
 void register_view(Oid view, const ViewOptions &options) {
     const catalog::Mode mode = options.mode;
+    pg::require_writable("upkeep.register()");
     require_options_of_mode(options);
     require_own_view(view);
     lock_registration(view);
@@ -175,6 +177,7 @@ static void require_no_readers(Oid view) {
 
 void unregister_view(Oid view) {
     catalog::Registration registration;
+    pg::require_writable("upkeep.unregister()");
     require_own_view(view);
     lock_registration(view);
     if (!catalog::find_registration(view, &registration))

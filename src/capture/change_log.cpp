@@ -60,7 +60,9 @@ void write_pairs(LogWriter &writer, TupleDesc desc, const Columns &columns, Tupl
 void give_up(Oid relid, std::span<const Oid> views) {
     const char *why = psprintf("the change log of %s reached upkeep.log_limit", pg::qualified_name(relid));
     for (const Oid view : views) {
-        catalog::mark_stale(view, why);
+        if (!catalog::mark_stale(view, why)) {
+            continue;
+        }
         ereport(WARNING, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                           errmsg("materialized view %s is stale from now on", pg::qualified_name(view)),
                           errdetail("Its changes are not logged any more because %s.", why),

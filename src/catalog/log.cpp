@@ -158,10 +158,13 @@ void require_log(Oid relid, const Bitmapset *used) {
 }
 
 void set_current_segment(Oid relid, int segment) {
-    if (const std::optional<Row> row = find_log_row(relid)) {
-        Log log = to_log(*row);
+    const std::optional<Row> row = find_log_row(relid);
+    // Somebody may be adding columns, or has just done the same.
+    const std::optional<Row> newest = row ? lock_row(Table::log, *row, LockWaitSkip) : std::nullopt;
+    if (newest) {
+        Log log = to_log(*newest);
         log.current = segment;
-        store_log(log, &*row);
+        store_log(log, &*newest);
     }
 }
 

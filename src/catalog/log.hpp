@@ -23,6 +23,7 @@ bool find_log(Oid relid, Log *out);
 /// Creates the base table's log, or adds columns to it. `used` is offset by FirstLowInvalidHeapAttributeNumber. The
 /// caller holds off writers.
 void require_log(Oid relid, const Bitmapset *used);
+/// Does nothing while another transaction is changing the log's row.
 void set_current_segment(Oid relid, int segment);
 /// Drops the log of a table that no deferred view reads any more, which may be gone itself.
 void drop_log(Oid relid);

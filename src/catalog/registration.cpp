@@ -48,6 +48,12 @@ std::optional<Row> find_row(Table table, Oid view) {
     return rows.empty() ? std::nullopt : std::optional<Row>(rows[0]);
 }
 
+// The run-time state of a view, as nobody else changes it until we commit.
+std::optional<Row> lock_activity(Oid view) {
+    const std::optional<Row> row = find_row(Table::activity, view);
+    return row ? lock_row(Table::activity, *row) : std::nullopt;
+}
+
 void invalidate_relation(Oid relid) {
     if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid))) {
         CacheInvalidateRelcacheByRelid(relid);
@@ -268,7 +274,7 @@ void update_registration(const Registration &r) {
 }
 
 void note_rebuild(Oid view) {
-    if (std::optional<Row> row = find_row(Table::activity, view)) {
+    if (std::optional<Row> row = lock_activity(view)) {
         row->set(ActivityColumn::last_rebuild, TimestampTzGetDatum(GetCurrentTimestamp()));
         change_row(Table::activity, *row);
     }
@@ -363,15 +369,29 @@ void set_settings(Oid view, const Setting *settings, int n) {
     invalidate(view);
 }
 
-void mark_stale(Oid view, const char *why) {
-    std::optional<Row> row = find_row(Table::activity, view);
-    if (!row || value_of(kStates, row->get_text(ActivityColumn::state)) == uint8(State::stale)) {
-        return;
+static bool is_stale(const Row &activity) {
+    return value_of(kStates, activity.get_text(ActivityColumn::state)) == uint8(State::stale);
+}
+
+static bool change_state(Oid view, const char *state, const char *why) {
+    std::optional<Row> row = lock_activity(view);
+    if (!row || is_stale(*row)) {
+        return false;
     }
-    row->set_text(ActivityColumn::state, "stale");
+    row->set_text(ActivityColumn::state, state);
     row->set_text(ActivityColumn::why, why);
     change_row(Table::activity, *row);
     invalidate(view);
+    return true;
+}
+
+bool mark_stale(Oid view, const char *why) {
+    const std::optional<Row> row = find_row(Table::activity, view);
+    return row && !is_stale(*row) && change_state(view, "stale", why);
+}
+
+bool mark_built(Oid view) {
+    return change_state(view, "active", nullptr);
 }
 
 void mark_failed(Oid view, const char *why) {

@@ -92,8 +92,10 @@ void mark_failed(Oid view, const char *why);
 bool take_changed();
 
 /// Marks a view stale with a reason (WARNING is the caller's). Written with heap access, legal in any trigger.
-/// Nothing is written for a view that is stale already (the first reason stays) or not active.
-void mark_stale(Oid view, const char *why);
+/// Nothing is written for a view that is stale already (the first reason stays) or not active: false.
+bool mark_stale(Oid view, const char *why);
+/// A deferred view has been built: it is active now. Not if a writer has made it stale meanwhile: false.
+bool mark_built(Oid view);
 
 // --- reading: latest committed state plus our own, whatever the transaction's snapshot; results in the current context
 // ---

@@ -115,16 +115,20 @@ HeapTuple form_tuple(Relation relation, const Row &row) {
     return heap_form_tuple(RelationGetDescr(relation), const_cast<Datum *>(row.values), const_cast<bool *>(row.nulls));
 }
 
-// Locks the newest version of a row against other writers, and says where it is.
-bool lock_newest(Relation relation, ItemPointer tid) {
+// Locks the newest version of a row against other writers, and says where it is, and what.
+bool lock_newest(Relation relation, ItemPointer tid, LockWaitPolicy wait = LockWaitBlock,
+                 std::optional<Row> *found = nullptr) {
     const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     TupleTableSlot *slot = table_slot_create(relation, nullptr);
     TM_FailureData failure;
     const TM_Result result =
-        table_tuple_lock(relation, tid, snapshot, slot, GetCurrentCommandId(true), LockTupleExclusive, LockWaitBlock,
+        table_tuple_lock(relation, tid, snapshot, slot, GetCurrentCommandId(true), LockTupleExclusive, wait,
                          TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
     if (result == TM_Ok) {
         *tid = slot->tts_tid;
+        if (found != nullptr) {
+            *found = copy_row(ExecFetchSlotHeapTuple(slot, true, nullptr), RelationGetDescr(relation));
+        }
     }
     ExecDropSingleTupleTableSlot(slot);
     UnregisterSnapshot(snapshot);
@@ -167,6 +171,15 @@ void add_row(Table table, const Row &row) {
     heap_freetuple(tuple);
     relation_close(relation, NoLock);
     CommandCounterIncrement();
+}
+
+std::optional<Row> lock_row(Table table, const Row &row, LockWaitPolicy wait) {
+    const Relation relation = require_table_relation(table);
+    ItemPointerData tid = row.tid;
+    std::optional<Row> found;
+    lock_newest(relation, &tid, wait, &found);
+    relation_close(relation, NoLock);
+    return found;
 }
 
 bool change_row(Table table, const Row &row) {

@@ -97,6 +97,10 @@ pg::Vector<Row> read_rows(Table table, AttrNumber column, Oid key);
 void add_row(Table table, const Row &row);
 bool change_row(Table table, const Row &row);
 bool remove_row(Table table, const Row &row);
+/// Locks the newest version of a row against other writers, and returns it; nothing if it is gone. Who changes a part
+/// of a row that others may have changed meanwhile begins with it. `wait` LockWaitSkip: nothing, too, if somebody else
+/// has it locked.
+std::optional<Row> lock_row(Table table, const Row &row, LockWaitPolicy wait = LockWaitBlock);
 /// Removes every row of a view.
 void remove_rows(Table table, Oid view);
 

@@ -394,8 +394,7 @@ int64 build_deferred(Program *program, WrittenRows *written) {
     const int64 changed = rebuild_with(program, written, at);
     catalog::set_frontier(view, catalog::frontier_of(at));
     UnregisterSnapshot(at);
-    registration.state = catalog::State::active;
-    catalog::update_registration(registration);
+    catalog::mark_built(view);
     return changed;
 }
 

@@ -242,14 +242,23 @@ bool try_truncate(const catalog::Log &log, int segment) {
     return true;
 }
 
-/// Writers go on in the next segment when theirs is large, and old ones are emptied.
+/// Whether this transaction keeps writers of the table away to its end (it has activated a view).
+bool are_writers_away(Oid relid) {
+    LOCKTAG tag;
+    SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+    return LockHeldByMe(&tag, ShareRowExclusiveLock, true);
+}
+
+/// Writers go on in the next segment when theirs is large, and old ones are emptied; theirs as well if they are away: to
+/// empty it makes them wait.
 void tidy_log(Oid relid) {
     catalog::Log log;
     if (!catalog::find_log(relid, &log))
         return;
+    const bool all = are_writers_away(relid);
     bool empty[catalog::kSegments];
     for (int i = 0; i < catalog::kSegments; i++)
-        empty[i] = blocks_of(log.segments[i]) == 0 || (i != log.current && try_truncate(log, i));
+        empty[i] = blocks_of(log.segments[i]) == 0 || ((all || i != log.current) && try_truncate(log, i));
     const int next = (log.current + 1) % catalog::kSegments;
     if (empty[next] && blocks_of(log.segments[log.current]) >= kSegmentBlocks)
         catalog::set_current_segment(relid, next);
