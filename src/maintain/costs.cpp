@@ -49,6 +49,14 @@ double delta_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
         if (changed == 0 || block.direct)
             continue;
         connect_spi(run);
+        if (const algebra::InputSet watched = algebra::watched_inputs(block.block->shape()); watched != 0) {
+            // A summand over the old states costs what that over the new ones does.
+            delta::scope_terms(changed, watched, [&](const delta::ScopeTerm &term) {
+                const double times = term.touching >= 0 ? 2 : 1;
+                cost += term.old ? 0 : times * plan_cost(term_plan(run, block, {changed, changed, 0, 0, &term}));
+            });
+            continue;
+        }
         for (size_t i = 0; i < block.block->inputs.size(); i++)
             if (algebra::has(changed, static_cast<int>(i))) {
                 const algebra::InputSet one = algebra::only(static_cast<int>(i));
@@ -94,7 +102,7 @@ bool is_rebuild_cheaper(Run &run) {
     for (NodeProgram &node : program.nodes) {
         delta += delta_cost(run, node.blocks);
         whole += contents_cost(run, node.blocks);
-        if (!node.in_view)
+        if (!node.in_view && !node.derived)
             whole += stored_cost(node.relid);
         // Every group that is touched is read again, at worst one for each row.
         if (node.reads_again)
