@@ -24,13 +24,15 @@ CREATE MATERIALIZED VIEW over_groups AS
   SELECT g.k, g.s, ARRAY(SELECT y FROM b WHERE b.k < g.k AND b.y < g.s ORDER BY y NULLS LAST) AS ys
   FROM (SELECT k, sum(z) AS s FROM c GROUP BY k) g WHERE NOT EXISTS (SELECT FROM a WHERE a.k > g.k AND a.x = 3);
 CREATE MATERIALIZED VIEW whole_rows AS SELECT id, (SELECT json_agg(c ORDER BY c.id) FROM c WHERE c.k = a.k) AS cs FROM a;
+CREATE MATERIALIZED VIEW no_columns AS SELECT id, ARRAY(SELECT 1 FROM b LIMIT abs(a.x)) AS ones,
+  EXISTS (SELECT FROM parent) AND a.x < 3 AS some FROM a WHERE a.x > 1 OR EXISTS (SELECT FROM c);
 CREATE FUNCTION check_views(OUT view text, OUT side text, OUT contents text) RETURNS SETOF record LANGUAGE plpgsql AS $$ BEGIN
-  FOREACH view IN ARRAY '{not_in, first_rows, listed, ored, over_groups, whole_rows}'::text[] LOOP
+  FOREACH view IN ARRAY '{not_in, first_rows, listed, ored, over_groups, whole_rows, no_columns}'::text[] LOOP
     FOR side, contents IN SELECT * FROM upkeep.verify(view::regclass) LOOP
       RETURN NEXT;
     END LOOP;
   END LOOP; END $$;
-SELECT upkeep.register(v::regclass, 'deferred') FROM unnest('{not_in, first_rows, listed, ored, over_groups, whole_rows}'::text[]) v;
+SELECT upkeep.register(v::regclass, 'deferred') FROM unnest('{not_in, first_rows, listed, ored, over_groups, whole_rows, no_columns}'::text[]) v;
 SELECT upkeep.refresh();
 SELECT * FROM check_views();
 CREATE TEMP TABLE built AS SELECT view, last_rebuild FROM upkeep.activity;
@@ -69,6 +71,14 @@ UPDATE b SET k = 0 WHERE k IS NULL;
 UPDATE a SET x = 3 - x;
 DELETE FROM parent;
 SELECT upkeep.refresh();
+SELECT * FROM check_views();
+
+DELETE FROM b;
+SELECT upkeep.refresh() > 0;
+SELECT * FROM check_views();
+INSERT INTO b VALUES (1, 1, NULL);
+INSERT INTO parent VALUES (1, 'c1');
+SELECT upkeep.refresh() > 0;
 SELECT * FROM check_views();
 
 -- None of this was a rebuild.

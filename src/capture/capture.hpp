@@ -96,6 +96,12 @@ void release_log_rows(TableChange &change);
 /// How many those are, counted up to `at_most`.
 int64 count_log_rows(const catalog::Log &log, const catalog::Frontier &frontier, Snapshot snapshot, int64 at_most);
 
+/// Whether a segment of a log holds a row that the snapshot sees and that one of these does not cover.
+bool has_uncovered_rows(Oid segment, const pg::Vector<catalog::Frontier> &frontiers, Snapshot snapshot);
+
+/// About how many rows count_log_rows would count, by some blocks of the log; 0 where that is not worth asking.
+int64 estimate_log_rows(const catalog::Log &log, const catalog::Frontier &frontier, Snapshot snapshot);
+
 /// While a change from the log is maintained, what the triggers record is not maintained, and no command id shows the
 /// old state. Ends with release_changes.
 void begin_log_run();

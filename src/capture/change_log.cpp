@@ -9,6 +9,9 @@
 #include "settings.hpp"
 
 extern "C" {
+#include "access/heapam.h"
+#include "catalog/pg_am_d.h"
+#include "storage/bufmgr.h"
 #include "utils/xid8.h"
 }
 
@@ -219,6 +222,84 @@ int64 count_log_rows(const catalog::Log &log, const catalog::Frontier &frontier,
     int64 count = 0;
     scan_log(log, frontier, snapshot, [&](TupleTableSlot *, int) { return ++count < at_most; });
     return count;
+}
+
+bool has_uncovered_rows(Oid relid, const pg::Vector<catalog::Frontier> &frontiers, Snapshot snapshot) {
+    const Relation segment = table_open(relid, AccessShareLock);
+    TupleTableSlot *slot = table_slot_create(segment, nullptr);
+    TableScanDesc scan = table_beginscan(segment, snapshot, 0, nullptr);
+    bool found = false;
+    // What is not covered stands at the end, as a rule.
+    while (!found && table_scan_getnextslot(scan, BackwardScanDirection, slot)) {
+        CHECK_FOR_INTERRUPTS();
+        slot_getsomeattrs(slot, catalog::kLogXid);
+        const uint64 xid = U64FromFullTransactionId(DatumGetFullTransactionId(slot->tts_values[catalog::kLogXid - 1]));
+        for (const catalog::Frontier &frontier : frontiers) {
+            found |= !frontier.covers(xid);
+        }
+    }
+    table_endscan(scan);
+    ExecDropSingleTupleTableSlot(slot);
+    table_close(segment, AccessShareLock);
+    return found;
+}
+
+namespace {
+
+// Of a segment so many blocks are read to estimate its rows.
+constexpr BlockNumber kSampledBlocks = 12;
+// To read a smaller log costs no more than to estimate it.
+constexpr BlockNumber kSmallLog = 64;
+
+BlockNumber blocks_of(Oid relid) {
+    const Relation segment = table_open(relid, AccessShareLock);
+    const BlockNumber blocks =
+        segment->rd_rel->relam == HEAP_TABLE_AM_OID ? RelationGetNumberOfBlocks(segment) : BlockNumber{0};
+    table_close(segment, AccessShareLock);
+    return blocks;
+}
+
+int64 count_in_blocks(Relation segment, BlockNumber first, BlockNumber blocks, const catalog::Frontier &frontier,
+                      Snapshot snapshot, TupleTableSlot *slot) {
+    TableScanDesc scan = table_beginscan_strat(segment, snapshot, 0, nullptr, true, false);
+    heap_setscanlimits(scan, first, blocks);
+    int64 count = 0;
+    while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+        slot_getsomeattrs(slot, catalog::kLogXid);
+        const uint64 xid = U64FromFullTransactionId(DatumGetFullTransactionId(slot->tts_values[catalog::kLogXid - 1]));
+        count += frontier.covers(xid) ? 0 : 1;
+    }
+    table_endscan(scan);
+    return count;
+}
+
+} // namespace
+
+int64 estimate_log_rows(const catalog::Log &log, const catalog::Frontier &frontier, Snapshot snapshot) {
+    double rows = 0;
+    uint64 all_blocks = 0;
+    for (const Oid relid : log.segments) {
+        all_blocks += blocks_of(relid);
+    }
+    if (all_blocks <= kSmallLog) {
+        return 0;
+    }
+    for (const Oid relid : log.segments) {
+        const BlockNumber blocks = blocks_of(relid);
+        const Relation segment = table_open(relid, AccessShareLock);
+        TupleTableSlot *slot = table_slot_create(segment, nullptr);
+        const BlockNumber sampled = std::min(blocks, kSampledBlocks);
+        int64 found = 0;
+        for (BlockNumber i = 0; i < sampled; i++) {
+            CHECK_FOR_INTERRUPTS();
+            const auto at = static_cast<BlockNumber>((static_cast<uint64>(i) * 2 + 1) * blocks / (sampled * 2));
+            found += count_in_blocks(segment, at, 1, frontier, snapshot, slot);
+        }
+        rows += sampled == 0 ? 0 : static_cast<double>(found) * blocks / sampled;
+        ExecDropSingleTupleTableSlot(slot);
+        table_close(segment, AccessShareLock);
+    }
+    return static_cast<int64>(rows);
 }
 
 } // namespace upkeep::capture

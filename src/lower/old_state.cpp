@@ -94,6 +94,12 @@ bool replace_relations(Node *node, void *context) {
     return false;
 }
 
+/// Whether a row of the relation has an image that has changed; where no column is read, all have the same.
+const char *has_changed(const OldRelation &relation, const char *columns) {
+    return relation.columns.empty() ? "true"
+                                    : psprintf("upkeep.has_changed($1, %d, %s)", relation.source, columns);
+}
+
 /// upkeep_was_n(c1, …) AS NOT MATERIALIZED (…): columns that are not read are NULL.
 void append_was(StringInfo sql, const OldRelation &relation) {
     StringInfoData names, kept, old, out, compared;
@@ -111,13 +117,13 @@ void append_was(StringInfo sql, const OldRelation &relation) {
     }
     table_close(rel, NoLock);
     for (AttrNumber column : relation.columns)
-        appendStringInfo(&compared, ", x.c%d", column);
+        appendStringInfo(&compared, "%sx.c%d", compared.len == 0 ? "" : ", ", column);
     appendStringInfo(sql,
                      "%s(%s) AS NOT MATERIALIZED (SELECT %s FROM (SELECT false AS f%s FROM %s%s s UNION ALL SELECT "
-                     "true%s FROM (SELECT * FROM %s OFFSET 0) z) x WHERE x.f OR NOT upkeep.has_changed($1, %d%s))",
+                     "true%s FROM (SELECT * FROM %s OFFSET 0) z) x WHERE x.f OR NOT %s)",
                      was_name(relation.source), names.data, out.data, kept.data, relation.only ? "ONLY " : "",
-                     pg::qualified_name(relation.relid), old.data, old_rows_name(relation.source), relation.source,
-                     compared.data);
+                     pg::qualified_name(relation.relid), old.data, old_rows_name(relation.source),
+                     has_changed(relation, compared.data));
 }
 
 /// A function takes so many arguments, two of which are not columns.
@@ -167,7 +173,7 @@ const char *changed_rows_sql(const OldRelation &relation) {
     for (AttrNumber column : relation.columns) {
         Form_pg_attribute a = TupleDescAttr(RelationGetDescr(rel), column - 1);
         const char *name = psprintf("s.%s", quote_identifier(NameStr(a->attname)));
-        appendStringInfo(&columns, ", %s", name);
+        appendStringInfo(&columns, "%s%s", columns.len == 0 ? "" : ", ", name);
         // An equality that is of the server's own, and says no less than the image: rows are found by an index on it.
         const Oid equality = lookup_type_cache(a->atttypid, TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY)->eq_opr;
         if (!relation.constrained || !a->attnotnull || !OidIsValid(equality) || equality >= FirstNormalObjectId ||
@@ -182,8 +188,7 @@ const char *changed_rows_sql(const OldRelation &relation) {
     if (ties.len > 0)
         from = psprintf("(SELECT DISTINCT %s FROM %s d) d JOIN %s ON %s", keys.data, delta_name(relation.source), from,
                         ties.data);
-    return psprintf("SELECT %s FROM %s WHERE upkeep.has_changed($1, %d%s)", columns.data + 2, from, relation.source,
-                    columns.data);
+    return psprintf("SELECT %s FROM %s WHERE %s", columns.data, from, has_changed(relation, columns.data));
 }
 
 } // namespace upkeep::lower

@@ -1,5 +1,6 @@
 // What the planner expects of a change and of the whole view, to choose between them.
 #include "maintain/run.hpp"
+#include "pg/run_as.hpp"
 
 extern "C" {
 #include "nodes/plannodes.h"
@@ -14,7 +15,7 @@ namespace {
 
 /// In units of cpu_tuple_cost, as measured: a changed row is read from the log and folded; a row of a target is looked up by
 /// index, locked and written; a stored row is read and compared with what was computed.
-constexpr double kFold = 20;
+constexpr double kFold = 40;
 constexpr double kWrite = 30;
 constexpr double kCompare = 20;
 
@@ -49,6 +50,14 @@ double delta_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
         if (changed == 0 || block.direct)
             continue;
         connect_spi(run);
+        if (const algebra::InputSet watched = algebra::watched_inputs(block.block->shape()); watched != 0) {
+            // A summand over the old states costs what that over the new ones does.
+            delta::scope_terms(changed, watched, [&](const delta::ScopeTerm &term) {
+                const double times = term.touching >= 0 ? 2 : 1;
+                cost += term.old ? 0 : times * plan_cost(term_plan(run, block, {changed, changed, 0, 0, &term}));
+            });
+            continue;
+        }
         for (size_t i = 0; i < block.block->inputs.size(); i++)
             if (algebra::has(changed, static_cast<int>(i))) {
                 const algebra::InputSet one = algebra::only(static_cast<int>(i));
@@ -81,6 +90,18 @@ double stored_cost(Oid relid) {
 
 } // namespace
 
+/// What it costs to compute the view anew, and its states.
+static double whole_cost(Run &run) {
+    Program &program = *run.program;
+    double whole = stored_cost(program.view);
+    for (NodeProgram &node : program.nodes) {
+        whole += contents_cost(run, node.blocks);
+        if (!node.in_view && !node.derived)
+            whole += stored_cost(node.relid);
+    }
+    return whole + contents_cost(run, program.output.blocks);
+}
+
 bool is_rebuild_cheaper(Run &run) {
     int64 rows = 0;
     for (const TableDelta &table : run.tables)
@@ -90,19 +111,37 @@ bool is_rebuild_cheaper(Run &run) {
     Program &program = *run.program;
     const double writes = program.output_in_node ? 0 : kWrite;
     double delta = static_cast<double>(rows) * (kFold + writes) * cpu_tuple_cost;
-    double whole = stored_cost(program.view);
     for (NodeProgram &node : program.nodes) {
         delta += delta_cost(run, node.blocks);
-        whole += contents_cost(run, node.blocks);
-        if (!node.in_view)
-            whole += stored_cost(node.relid);
         // Every group that is touched is read again, at worst one for each row.
         if (node.reads_again)
             delta += static_cast<double>(rows) * random_page_cost;
     }
     delta += delta_cost(run, program.output.blocks);
-    whole += contents_cost(run, program.output.blocks);
-    return delta > whole;
+    return delta > whole_cost(run);
+}
+
+bool is_too_much(Oid view, int64 rows) {
+    const char *why = nullptr;
+    Program *program = rows < kCompareCosts ? nullptr : find_program(view, &why);
+    if (program == nullptr)
+        return false;
+    Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep costs", ALLOCSET_DEFAULT_SIZES)};
+    bool too_much = false;
+    {
+        pg::InContext in(run.memory);
+        pg::RunAs as(program->owner, pg::RunAs::Path::fixed);
+        for (const auto &[name, value] : program->settings)
+            as.set_setting(name, value);
+        run.tables.resize(program->query->tables.size());
+        run.node_deltas.resize(program->nodes.size(), nullptr);
+        PushActiveSnapshot(GetLatestSnapshot());
+        too_much = static_cast<double>(rows) * kFold * cpu_tuple_cost > whole_cost(run);
+        PopActiveSnapshot();
+        finish_spi(run);
+    }
+    MemoryContextDelete(run.memory);
+    return too_much;
 }
 
 } // namespace upkeep::maintain

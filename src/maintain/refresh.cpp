@@ -3,6 +3,7 @@
 #include "catalog/registration.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/pass.hpp"
+#include "maintain/run.hpp"
 #include "maintain/sources.hpp"
 #include "pg/names.hpp"
 #include "pg/run_as.hpp"
@@ -160,7 +161,10 @@ class Refresh {
         if (!frontier)
             return 0;
         const pg::Vector<Oid> sources = catalog::sources(view);
-        pg::Vector<capture::TableChange> changes = window_.read(*frontier, sources);
+        const int64 estimated = estimate(*frontier, sources);
+        const bool too_much = estimated > 0 && is_too_much(view, estimated);
+        pg::Vector<capture::TableChange> changes =
+            too_much ? all_unknown(sources) : window_.read(*frontier, sources);
         for (const capture::TableChange &change : below_)
             if (std::find(sources.begin(), sources.end(), change.relid) != sources.end())
                 changes.push_back(change);
@@ -173,7 +177,7 @@ class Refresh {
         if (outcome == Outcome::followed || outcome == Outcome::repaired)
             catalog::set_frontier(view, reached_);
         result->unknown |= outcome != Outcome::followed;
-        return std::max<int64>(rows, 1);
+        return std::max<int64>(too_much ? estimated : rows, 1);
     }
 
     /// What the views that read it are to follow.
@@ -188,6 +192,24 @@ class Refresh {
     }
 
   private:
+    int64 estimate(const catalog::Frontier &frontier, const pg::Vector<Oid> &sources) const {
+        int64 rows = 0;
+        for (Oid relid : sources) {
+            catalog::Log log;
+            if (catalog::find_log(relid, &log))
+                rows += capture::estimate_log_rows(log, frontier, at_);
+        }
+        return rows;
+    }
+
+    /// A log that is not read: the view is computed anew.
+    static pg::Vector<capture::TableChange> all_unknown(const pg::Vector<Oid> &sources) {
+        pg::Vector<capture::TableChange> changes;
+        for (Oid relid : sources)
+            changes.push_back({relid, true, "more has changed than is worth to be read", {}});
+        return changes;
+    }
+
     Snapshot at_;
     catalog::Frontier reached_;
     Window window_;
@@ -201,20 +223,25 @@ BlockNumber blocks_of(Oid relid) {
     return blocks;
 }
 
-/// Whether every row of the segment that is committed by now is in every view that reads the log.
-bool is_consumed(const catalog::Log &log, int segment) {
-    catalog::Log part = log;
-    for (Oid &relid : part.segments)
-        relid = log.segments[segment];
-    Snapshot now = RegisterSnapshot(GetLatestSnapshot());
-    bool consumed = true;
+/// What has been consumed by the views that read the log, each snapshot once: views that are refreshed together share it.
+pg::Vector<catalog::Frontier> frontiers_of(const catalog::Log &log) {
+    pg::Vector<catalog::Frontier> frontiers;
     for (Oid view : catalog::views_of(log.relid)) {
         catalog::Registration registration;
-        if (!consumed || !is_deferred(view, &registration) || registration.state == catalog::State::stale)
+        if (!is_deferred(view, &registration) || registration.state == catalog::State::stale)
             continue;
         const std::optional<catalog::Frontier> frontier = catalog::find_frontier(view);
-        consumed = !frontier || capture::count_log_rows(part, *frontier, now, 1) == 0;
+        if (frontier && std::none_of(frontiers.begin(), frontiers.end(),
+                                     [&](const catalog::Frontier &known) { return same(known, *frontier); }))
+            frontiers.push_back(*frontier);
     }
+    return frontiers;
+}
+
+/// Whether every row of the segment that is committed by now is in every view that reads the log.
+bool is_consumed(const catalog::Log &log, int segment) {
+    Snapshot now = RegisterSnapshot(GetLatestSnapshot());
+    const bool consumed = !capture::has_uncovered_rows(log.segments[segment], frontiers_of(log), now);
     UnregisterSnapshot(now);
     return consumed;
 }

@@ -55,6 +55,9 @@ void lock_logs(const pg::Vector<Oid> &sources);
 bool is_rebuild_cheaper(Run &run);
 inline constexpr int64 kCompareCosts = 1000;
 
+/// Whether already to read a change of so many rows is estimated to cost more than computing the view anew.
+bool is_too_much(Oid view, int64 rows);
+
 /// Builds a deferred view at a snapshot of its own and sets its frontier. Where this transaction has logged changes of
 /// its tables, which no frontier could tell from later ones, the view is left to be built.
 int64 build_deferred(Program *program, WrittenRows *written);
