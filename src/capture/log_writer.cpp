@@ -1,4 +1,4 @@
-// Few rows are written by heap_insert, more by heap_multi_insert. What a statement needs besides the rows is kept for the
+// One row is written by heap_insert, more by heap_multi_insert. What a statement needs besides the rows is kept for the
 // next one: most statements change one row, and are not to pay for contexts.
 #include "capture/log_writer.hpp"
 
@@ -15,7 +15,6 @@ namespace {
 
 // As COPY has them.
 constexpr int kBatchRows = 1000;
-constexpr int kManyRows = 3;
 constexpr Size kBatchBytes = 65536;
 // From here on the pages are written through a ring of buffers of their own.
 constexpr int64 kBulkRows = 1000;
@@ -95,17 +94,15 @@ void LogWriter::flush() {
     }
     pg::InContext in(batch_memory);
     const CommandId command = GetCurrentCommandId(true);
-    last_block_ = filled_ < kManyRows ? insert_singly(command) : insert_together(command);
+    last_block_ = filled_ == 1 ? insert_one(command) : insert_together(command);
     filled_ = 0;
     bytes_ = 0;
     MemoryContextReset(batch_memory);
 }
 
-BlockNumber LogWriter::insert_singly(CommandId command) {
-    for (int i = 0; i < filled_; i++) {
-        heap_insert(segment_, rows_[i], command, HEAP_INSERT_SKIP_FSM, bulk_);
-    }
-    return ItemPointerGetBlockNumber(&rows_[filled_ - 1]->t_self);
+BlockNumber LogWriter::insert_one(CommandId command) {
+    heap_insert(segment_, rows_[0], command, HEAP_INSERT_SKIP_FSM, bulk_);
+    return ItemPointerGetBlockNumber(&rows_[0]->t_self);
 }
 
 BlockNumber LogWriter::insert_together(CommandId command) {

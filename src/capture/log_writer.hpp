@@ -28,7 +28,7 @@ class LogWriter {
     bool open();
     void put(int weight);
     void flush();
-    BlockNumber insert_singly(CommandId command);
+    BlockNumber insert_one(CommandId command);
     BlockNumber insert_together(CommandId command);
 
     MemoryContext memory_ = CurrentMemoryContext;

@@ -48,12 +48,17 @@ bool is_background_work(const catalog::Registration &r) {
     return r.mode == catalog::Mode::deferred || (r.mode != catalog::Mode::manual && r.state == catalog::State::stale);
 }
 
+/// From the table itself: whoever wakes a worker at his commit has not sent his invalidations yet.
 bool is_populated(Oid view) {
-    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view));
-    if (!HeapTupleIsValid(tuple))
-        return false;
-    const bool populated = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relispopulated;
-    ReleaseSysCache(tuple);
+    const Relation rel = table_open(RelationRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(view));
+    SysScanDesc scan = systable_beginscan(rel, ClassOidIndexId, true, nullptr, 1, &key);
+    HeapTuple tuple = systable_getnext(scan);
+    const bool populated =
+        HeapTupleIsValid(tuple) && reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relispopulated;
+    systable_endscan(scan);
+    table_close(rel, AccessShareLock);
     return populated;
 }
 

@@ -114,26 +114,47 @@ bool RelationSet::is_full() const {
 void SharedRelationSet::init() {
     for (pg_atomic_uint32 &word : words)
         pg_atomic_init_u32(&word, 0);
+    pg_atomic_init_u32(&all, 0);
 }
 
-void SharedRelationSet::add(Oid relid) {
+bool SharedRelationSet::add(Oid relid) {
     const uint32 bit = hash(relid);
     pg_atomic_uint32 *word = &words[bit / 32];
     const uint32 mask = uint32{1} << (bit % 32);
     pg_memory_barrier();
-    if ((pg_atomic_read_u32(word) & mask) == 0)
-        pg_atomic_fetch_or_u32(word, mask);
+    return (pg_atomic_read_u32(word) & mask) == 0 && (pg_atomic_fetch_or_u32(word, mask) & mask) == 0;
 }
 
 void SharedRelationSet::add_all() {
-    for (pg_atomic_uint32 &word : words)
-        pg_atomic_write_u32(&word, ~uint32{0});
+    pg_memory_barrier();
+    pg_atomic_write_u32(&all, 1);
+}
+
+RelationSet SharedRelationSet::look() {
+    const bool everything = pg_atomic_read_u32(&all) != 0;
+    RelationSet set;
+    for (int i = 0; i < kSetWords; i++)
+        set.words[i] = everything ? ~uint32{0} : pg_atomic_read_u32(&words[i]);
+    return set;
+}
+
+RelationSet SharedRelationSet::take(std::span<const Oid> relids) {
+    RelationSet set{};
+    for (const Oid relid : relids) {
+        const uint32 bit = hash(relid);
+        const uint32 mask = uint32{1} << (bit % 32);
+        set.words[bit / 32] |= pg_atomic_fetch_and_u32(&words[bit / 32], ~mask) & mask;
+    }
+    return set;
 }
 
 RelationSet SharedRelationSet::take() {
+    const bool everything = pg_atomic_exchange_u32(&all, 0) != 0;
     RelationSet set;
-    for (int i = 0; i < kSetWords; i++)
-        set.words[i] = pg_atomic_exchange_u32(&words[i], 0);
+    for (int i = 0; i < kSetWords; i++) {
+        const uint32 word = pg_atomic_exchange_u32(&words[i], 0);
+        set.words[i] = everything ? ~uint32{0} : word;
+    }
     return set;
 }
 
@@ -182,9 +203,12 @@ void wake(std::span<const Oid> relids) {
     Database *slot = own_database();
     if (slot == nullptr)
         return;
+    // A worker knows of a table that is in the set: it is woken once for all commits until it begins to refresh.
+    bool is_news = slot->latch == nullptr;
     for (const Oid relid : relids)
-        slot->changed.add(relid);
-    wake_worker(slot);
+        is_news |= slot->changed.add(relid);
+    if (is_news)
+        wake_worker(slot);
 }
 
 void wake_for_anything() {

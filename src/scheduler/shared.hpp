@@ -26,10 +26,15 @@ struct RelationSet {
 /// One that many processes fill and one empties.
 struct SharedRelationSet {
     pg_atomic_uint32 words[kSetWords];
+    pg_atomic_uint32 all; // whatever the words say
     void init();
-    void add(Oid relid);
+    /// False: it was there.
+    bool add(Oid relid);
     void add_all();
+    RelationSet look();
     RelationSet take();
+    /// Takes these, and gives what was there of them by name.
+    RelationSet take(std::span<const Oid> relids);
 };
 
 enum class Phase : uint8 { absent, starting, working, idle };
@@ -50,7 +55,7 @@ struct Database {
     TimestampTz idle_since; // of an idle worker
     pg_atomic_uint32 woken;
     pg_atomic_uint64 since; // when woken was set
-    SharedRelationSet changed; // base tables whose logs hold something new
+    SharedRelationSet changed; // base tables whose logs hold what no refresh has begun to read
     SharedRelationSet urgent;  // views that somebody waits for
     ConditionVariable refreshed;
 };

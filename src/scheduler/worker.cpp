@@ -36,6 +36,10 @@ void leave_slot(int, Datum) {
         slot->retry_at = GetCurrentTimestamp() + (kFirstRestart << std::min(slot->failures++, 6));
         slot->wanted = true;
     }
+    // Whoever comes from here on finds no latch; who came before has found one that nobody looks at any more.
+    pg_memory_barrier();
+    if (!slot->changed.look().is_empty())
+        slot->wanted = true;
     LWLockRelease(lock());
     wake_launcher();
 }
@@ -95,7 +99,8 @@ class Worker {
         const auto since = static_cast<TimestampTz>(pg_atomic_read_u64(&slot->since));
         const TimestampTz now = GetCurrentTimestamp();
         const bool woken = pg_atomic_exchange_u32(&slot->woken, 0) != 0;
-        const RelationSet changed = slot->changed.take();
+        const RelationSet known = slot->changed.look();
+        const RelationSet changed = known.is_full() ? slot->changed.take() : known;
         const RelationSet urgent = slot->urgent.take();
         pg::Vector<Running> ended;
         take_ended(&ended); // before the registrations are read
@@ -128,6 +133,7 @@ class Worker {
         for (const Views &group : groups) {
             if (slot->leave)
                 break;
+            begin_refresh(group);
             if (!is_long(group) || !start_builder(group))
                 refresh_group(group);
         }
@@ -144,14 +150,22 @@ class Worker {
                                                   [](const ScheduledView *view) { return view->took > kLong; }));
     }
 
-    void refresh_group(const Views &group) {
-        const TimestampTz begun = GetCurrentTimestamp();
-        pg::Vector<Oid> views;
+    /// Before anybody takes a snapshot for it: changes that are committed from now on are news again.
+    void begin_refresh(const Views &group) {
+        for (const ScheduledView *view : group)
+            schedule_.note_changes(slot->changed.take({view->sources, static_cast<size_t>(view->nsources)}),
+                                   GetCurrentTimestamp());
         for (ScheduledView *view : group) {
             view->changed = 0;
             view->urgent = false;
-            views.push_back(view->view);
         }
+    }
+
+    void refresh_group(const Views &group) {
+        const TimestampTz begun = GetCurrentTimestamp();
+        pg::Vector<Oid> views;
+        for (const ScheduledView *view : group)
+            views.push_back(view->view);
         const pg::Vector<Oid> failed = refresh(views);
         const TimestampTz ended = GetCurrentTimestamp();
         for (ScheduledView *view : group) {
@@ -208,11 +222,8 @@ class Worker {
         memcpy(place->views, order.views, sizeof(order.views));
         place->entry = order.entry;
         place->begun = GetCurrentTimestamp();
-        for (ScheduledView *view : group) {
+        for (ScheduledView *view : group)
             view->in_builder = true;
-            view->changed = 0;
-            view->urgent = false;
-        }
         return true;
     }
 
@@ -256,6 +267,7 @@ class Worker {
 
     [[noreturn]] void leave() {
         is_clean = true;
+        schedule_.note_changes(slot->changed.take(), GetCurrentTimestamp());
         left_due = is_wanted_ ? schedule_.next_due() : 0;
         proc_exit(0);
     }

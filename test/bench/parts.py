@@ -1,8 +1,9 @@
 """The parts of the benchmark: each measures its cells in interleaved rounds and returns the lines of its report."""
 
+from freshness import freshness
 from measure import Samples
 from report import factor, microseconds, milliseconds, part, rate, table
-from schemas import GROUPS, KEEPERS, PRODUCTS, customers
+from schemas import GROUPS, KEEPERS, MODES, PRODUCTS, customers
 
 
 def keepers_of(view):
@@ -10,8 +11,11 @@ def keepers_of(view):
 
 
 def prepare(server, schemas):
-    """Brings every schema into the same state before a round: no dead rows, nothing left to write."""
+    """Brings every schema into the same state before a round: no dead rows, nothing left to write or to refresh."""
     server.run("RESET search_path")
+    for schema in schemas:
+        if schema.endswith("_deferred"):
+            server.run(f"SELECT upkeep.refresh('{schema}.v')")
     server.run("VACUUM ANALYZE")
     server.run("CHECKPOINT")
 
@@ -46,7 +50,8 @@ def delete_run(server, schema, relation, seconds, clients):
 
 
 def single_rows(server, options):
-    """Single statements by pgbench, prepared, each a transaction of its own."""
+    """Single statements by pgbench, prepared, each a transaction of its own. Columns of a mode: its transactions per second as
+    a part of those without a view; then what it adds to a statement, as a part of what the hand-written trigger adds."""
     samples = Samples()
     cases = [("int", 1), ("int", 4), ("num", 1)]
     insert = INSERT.format(last=GROUPS - 1)
@@ -65,14 +70,14 @@ def single_rows(server, options):
     rows = []
     for view, clients in cases:
         for operation in ("INSERT", "UPDATE", "DELETE"):
-            none, hand, upkeep = (samples.median(view, clients, operation, s) for s in keepers_of(view))
+            none, hand, *modes = (samples.median(view, clients, operation, s) for s in keepers_of(view))
             # Time that each connection spends on a statement beyond what it spends without a view.
-            by_hand, by_upkeep = (clients * 1e6 * (1 / tps - 1 / none) for tps in (hand, upkeep))
-            rows.append(["integer" if view == "int" else "numeric", operation, clients, rate(none), factor(hand / none),
-                         factor(upkeep / none), microseconds(by_hand), microseconds(by_upkeep),
-                         part(by_upkeep, by_hand)])
-    return table(["sum of", "statement", "clients", "no view, per second", "by hand / no view", "upkeep / no view",
-                  "added by hand, µs", "added by upkeep, µs", "upkeep / by hand, added"], rows)
+            by_hand, *by_modes = (clients * 1e6 * (1 / tps - 1 / none) for tps in (hand, *modes))
+            rows.append(["integer" if view == "int" else "numeric", operation, clients, rate(none), factor(hand / none)]
+                        + [factor(tps / none) for tps in modes] + [microseconds(by_hand)]
+                        + [part(added, by_hand) for added in by_modes])
+    return table(["sum of", "statement", "clients", "no view, per second", "by hand"] + list(MODES)
+                 + ["added by hand, µs"] + [f"{mode} / by hand, added" for mode in MODES], rows)
 
 
 def loop(server, options):
@@ -85,11 +90,11 @@ def loop(server, options):
             prepare(server, keepers_of("int"))
         for schema in keepers_of("int"):
             samples.add(schema, server.timed(schema, f"CALL insert_singly({n})") * 1000 / n)
-    none, hand, upkeep = (samples.median(s) for s in keepers_of("int"))
-    return table(["per row", "no view", "by hand", "upkeep"],
-                 [["all, µs", microseconds(none), microseconds(hand), microseconds(upkeep)],
-                  ["added by the view, µs", "", microseconds(hand - none), microseconds(upkeep - none)],
-                  ["added / added by hand", "", factor(1), f"**{part(upkeep - none, hand - none)}**"]]) \
+    none, hand, *modes = (samples.median(s) for s in keepers_of("int"))
+    return table(["per row", "no view", "by hand"] + list(MODES),
+                 [["all, µs"] + [microseconds(time) for time in (none, hand, *modes)],
+                  ["added by the view, µs", ""] + [microseconds(time - none) for time in (hand, *modes)],
+                  ["added / added by hand", "", factor(1)] + [f"**{part(time - none, hand - none)}**" for time in modes]]) \
         + ["", f"Medians of {rounds} interleaved rounds of {n} rows."]
 
 
@@ -119,10 +124,12 @@ def joins(server, options):
     rows = []
     for view in ("join", "grouped"):
         for name, _ in cases:
-            none, hand, upkeep = (samples.median(view, name, s) for s in keepers_of(view))
-            rows.append(["with GROUP BY" if view == "grouped" else "without GROUP BY", name, microseconds(none),
-                         microseconds(hand), microseconds(upkeep), part(upkeep - none, hand - none)])
-    return table(["view", "statement", "no view, µs", "by hand, µs", "upkeep, µs", "upkeep / by hand, added"], rows)
+            none, hand, *modes = (samples.median(view, name, s) for s in keepers_of(view))
+            rows.append(["with GROUP BY" if view == "grouped" else "without GROUP BY", name]
+                        + [microseconds(time) for time in (none, hand, *modes)]
+                        + [part(time - none, hand - none) for time in modes])
+    return table(["view", "statement", "no view, µs", "by hand, µs"] + [f"{mode}, µs" for mode in MODES]
+                 + [f"{mode} / by hand, added" for mode in MODES], rows)
 
 
 def bulk_statements(view, options, number):
@@ -156,11 +163,52 @@ def bulk(server, options):
     rows = []
     for view, title in BULK_VIEWS.items():
         for name, _ in bulk_statements(view, options, 0):
-            none, hand, upkeep = (samples.median(view, name, s) for s in keepers_of(view))
-            rows.append([title, name, milliseconds(none), milliseconds(hand), milliseconds(upkeep), factor(hand / none),
-                         factor(upkeep / none)])
-    return table(["view", "statement", "no view, ms", "by hand, ms", "upkeep, ms", "by hand / no view",
-                  "upkeep / no view"], rows)
+            none, hand, *modes = (samples.median(view, name, s) for s in keepers_of(view))
+            rows.append([title, name] + [milliseconds(time) for time in (none, hand, *modes)]
+                        + [factor(time / none) for time in (hand, *modes)])
+    return table(["view", "statement", "no view, ms", "by hand, ms"] + [f"{mode}, ms" for mode in MODES]
+                 + [f"{keeper} / no view" for keeper in ("by hand", *MODES)], rows)
+
+
+WINDOWS = (1_000, 100_000)
+
+
+def window_statements(view, options, n, number):
+    """Two statements that make windows of about n change rows: rows that come, and rows that change, each of which counts twice."""
+    first = 20_000_000 + number * max(WINDOWS)
+    spread = max(options.rows if view == "int" else options.facts, n) // n
+    half = f"id % {2 * spread} = {number % (2 * spread)}"
+    if view == "int":
+        return [("INSERT", f"INSERT INTO t SELECT i, i % {GROUPS}, i % 977 FROM generate_series({first}, {first + n - 1}) i"),
+                ("UPDATE", f"UPDATE t SET val = val + 1 WHERE id <= {options.rows} AND {half}")]
+    return [("INSERT", f"INSERT INTO orders SELECT i, i * 7919 % {customers(options.facts)} + 1, i * 6607 % {PRODUCTS} + 1, "
+                       f"i % 9 + 1 FROM generate_series({first}::bigint, {first + n - 1}) i"),
+            ("UPDATE", f"UPDATE orders SET quantity = quantity + 1 WHERE id <= {options.facts} AND {half}")]
+
+
+def consumption(server, options):
+    """What `upkeep.refresh()` consumes of the log of a deferred view, by the number of change rows that wait for it."""
+    samples = Samples()
+    for number in range(options.rounds):
+        for view in BULK_VIEWS:
+            prepare(server, keepers_of(view))
+            schema = f"{view}_deferred"
+            for n in WINDOWS:
+                for name, statement in window_statements(view, options, n, number):
+                    server.run(f"SET search_path = {schema}, public; {statement}")
+                    waiting = server.run(f"SELECT pending FROM upkeep.views WHERE view = '{schema}.v'::regclass")[0][0]
+                    time = server.timed(schema, "SELECT upkeep.refresh('v')")
+                    samples.add(view, n, name, "rows", waiting)
+                    samples.add(view, n, name, "time", time)
+                server.run(f"DELETE FROM {'t' if view == 'int' else 'orders'} WHERE id >= 20000000")
+                server.run("SELECT upkeep.refresh('v')")
+    rows = []
+    for view, title in BULK_VIEWS.items():
+        for n in WINDOWS:
+            for name in ("INSERT", "UPDATE"):
+                waiting, time = samples.median(view, n, name, "rows"), samples.median(view, n, name, "time")
+                rows.append([title, name, rate(waiting), milliseconds(time), rate(waiting / time * 1000)])
+    return table(["view", "statement", "change rows", "refresh, ms", "change rows per second"], rows)
 
 
 def refresh(server, options):
@@ -168,12 +216,12 @@ def refresh(server, options):
     samples = Samples()
     changes = {"int": ("t", "val = val + 1"), "join": ("orders", "quantity = quantity % 9 + 1"),
                "grouped": ("orders", "quantity = quantity % 9 + 1")}
-    queries = {view: server.run(f"SELECT pg_get_viewdef('{view}_upkeep.v'::regclass)")[0][0].rstrip(";")
+    queries = {view: server.run(f"SELECT pg_get_viewdef('{view}_immediate.v'::regclass)")[0][0].rstrip(";")
                for view in BULK_VIEWS}
     size = {"int": options.rows, "join": options.facts, "grouped": options.facts}
     for number in range(options.rounds):
         for view in BULK_VIEWS:
-            none, _, upkeep = keepers_of(view)
+            none, upkeep = f"{view}_none", f"{view}_immediate"
             if number == 0:
                 server.run(f"SET search_path = {none}, public; CREATE MATERIALIZED VIEW r AS "
                            + queries[view].replace(f"{upkeep}.", ""))
@@ -184,7 +232,7 @@ def refresh(server, options):
                 samples.add(view, schema, 1e3 / server.pgbench(schema, script, options.seconds))
     rows = []
     for view, title in BULK_VIEWS.items():
-        none, _, upkeep = keepers_of(view)
+        none, upkeep = f"{view}_none", f"{view}_immediate"
         whole, one = samples.median(view, "refresh"), samples.median(view, upkeep) - samples.median(view, none)
         rows.append([title, milliseconds(whole), microseconds(one * 1000), rate(whole / one) if one > 0 else "-"])
     return table(["view", "REFRESH, ms", "one changed row, µs", "REFRESH / one row"], rows)
@@ -196,4 +244,6 @@ PARTS = {
     "joins": ("Single-row statements below a three-table join", joins, ["join", "grouped"]),
     "bulk": ("Bulk statements", bulk, ["int", "join", "grouped"]),
     "refresh": ("REFRESH beside one changed row", refresh, ["int", "join", "grouped"]),
+    "consume": ("Refreshes of deferred views", consumption, ["int", "join", "grouped"]),
+    "fresh": ("Freshness in the background", freshness, []),
 }

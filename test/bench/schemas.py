@@ -173,24 +173,40 @@ CREATE TRIGGER customers_updated AFTER UPDATE ON customers REFERENCING NEW TABLE
 """
 
 
-def materialized(query):
-    return f"CREATE MATERIALIZED VIEW v AS {query}; SELECT upkeep.register('v');"
+# Deferred views are refreshed when a part asks for it, since the server pauses the background: what is measured is writers, or
+# one refresh at a time.
+MODES = ("immediate", "commit", "deferred")
 
 
-# Schema, base tables (by family), query, and what keeps it: nothing, triggers, upkeep.
+def materialized(query, mode):
+    return f"CREATE MATERIALIZED VIEW v AS {query}; SELECT upkeep.register('v', '{mode}');"
+
+
+# Schema, base tables (by family), query, and what keeps it: nothing, triggers, upkeep in one of its modes.
 VIEWS = {
     "int": (AGGREGATE_QUERY, AGGREGATE_BY_HAND),
     "num": (AGGREGATE_QUERY, AGGREGATE_BY_HAND),
     "join": (JOIN_QUERY, JOIN_BY_HAND),
     "grouped": (GROUPED_QUERY, GROUPED_BY_HAND),
 }
-KEEPERS = ("none", "hand", "upkeep")
+KEEPERS = ("none", "hand", *MODES)
+
+
+# What is watched for freshness: each row is in the view under its own key, with the time at which it was written.
+FRESHNESS = """
+CREATE SCHEMA fresh; SET search_path = fresh, public;
+CREATE TABLE t (id bigserial PRIMARY KEY, grp integer NOT NULL, val integer NOT NULL, at timestamptz NOT NULL);
+CREATE MATERIALIZED VIEW v AS SELECT id, at FROM t;
+CREATE MATERIALIZED VIEW totals AS SELECT grp, count(*) AS n, sum(val) AS total FROM t GROUP BY grp;
+SELECT upkeep.register('v', 'deferred', max_staleness => {staleness}), upkeep.register('totals', 'deferred', max_staleness => {staleness});
+RESET search_path;
+"""
 
 
 def script(view, keeper, rows, facts):
     """The statements that make the schema `<view>_<keeper>`; `rows` and `facts` are numbers of rows."""
     query, by_hand = VIEWS[view]
     tables = aggregate_table(VALUE_TYPES[view], rows) if view in VALUE_TYPES else shop_tables(facts)
-    keep = {"none": "", "hand": by_hand, "upkeep": materialized(query)}[keeper]
+    keep = materialized(query, keeper) if keeper in MODES else by_hand if keeper == "hand" else ""
     schema = f"{view}_{keeper}"
     return f"CREATE SCHEMA {schema}; SET search_path = {schema}, public;\n{tables}{keep}\nRESET search_path;"

@@ -41,22 +41,24 @@ my $measure = "INSERT INTO sizes SELECT 'MOMENT', name, parent, sum(total_bytes)
 	. " GROUP BY name, parent;\n";
 
 # The views share the statements; the measuring statement itself is warmed up like the others.
-foreach my $view ('totals', 'names', 'extremes')
+foreach my $case ([ 'totals', 'immediate' ], [ 'names', 'immediate' ], [ 'extremes', 'immediate' ], [ 'totals', 'deferred' ])
 {
+	my ($view, $mode) = @$case;
 	my $turns = int($statements / 3 / 4);
-	my $script = "TRUNCATE sizes;\nSELECT upkeep.register('$view');\n";
+	my $script = "TRUNCATE sizes;\nSELECT upkeep.register('$view', '$mode');\n";
 	$script .= $turn x 250;
 	$script .= $measure =~ s/MOMENT/warm/r x 2;
 	$script .= "DELETE FROM sizes;\n" . $measure =~ s/MOMENT/before/r;
 	$script .= $turn x $turns;
 	$script .= $measure =~ s/MOMENT/after/r;
+	$script .= "DO \$\$ BEGIN PERFORM upkeep.refresh('$view'); END \$\$;\n" if $mode eq 'deferred';
 	$script .= "SELECT count(*) FROM upkeep.verify('$view');\n";
 	is($node->safe_psql('postgres', "SET client_min_messages = warning;\n$script") =~ s/^\s+//r,
-		'0', "$view is right in the end");
+		'0', "$view, $mode, is right in the end");
 	my $growth = $node->safe_psql('postgres', <<'SQL');
 SELECT sum(bytes) FILTER (WHERE moment = 'after') - sum(bytes) FILTER (WHERE moment = 'before') FROM sizes
 SQL
-	cmp_ok($growth, '<=', $tolerance, "$view: a backend grows by $growth bytes in " . 4 * $turns . ' statements')
+	cmp_ok($growth, '<=', $tolerance, "$view, $mode: a backend grows by $growth bytes in " . 4 * $turns . ' statements')
 		or diag($node->safe_psql('postgres', <<'SQL'));
 SELECT name, parent, sum(bytes) FILTER (WHERE moment = 'before') AS before, sum(bytes) FILTER (WHERE moment = 'after') AS after
 FROM sizes GROUP BY name, parent
