@@ -8,6 +8,7 @@
 #include "maintain/program.hpp"
 #include "observe/counters.hpp"
 #include "pg/entry.hpp"
+#include "observe/progress.hpp"
 #include "scheduler/scheduler.hpp"
 #include "settings.hpp"
 
@@ -22,6 +23,7 @@ void _PG_init(void) {
         upkeep::settings::define();
         upkeep::observe::install();
         upkeep::maintain::install_program_cache();
+        upkeep::observe::install_progress();
         upkeep::capture::install(upkeep::maintain::run_pending, upkeep::scheduler::wake);
         upkeep::scheduler::install(upkeep::api::reactivate);
         upkeep::api::follow_database_commands();

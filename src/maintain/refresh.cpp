@@ -4,6 +4,7 @@
 #include "maintain/maintain.hpp"
 #include "maintain/pass.hpp"
 #include "maintain/sources.hpp"
+#include "observe/progress.hpp"
 #include "pg/names.hpp"
 #include "pg/run_as.hpp"
 
@@ -330,6 +331,9 @@ int64 refresh_deferred(const pg::Vector<Oid> &views) {
     {
         Refresh refresh(at);
         for (RefreshedView &view : refreshed) {
+            std::optional<observe::Building> building;
+            if (view.unknown) // just built: what was logged meanwhile
+                building.emplace(view.view, observe::Phase::catching_up);
             rows += refresh.advance(view.view, &view);
             refresh.pass_on(view);
             note_recovered(view.view);
