@@ -1,16 +1,21 @@
 # make, make install, make installcheck: as for any PGXS extension (PG_CONFIG=... chooses the server).
-# make check, demo, property, bench, unit: complete on a bare machine; they install what is missing first.
+# make check, demo, property, soak, bench, unit: complete on a bare machine; they install what is missing first.
 
 here := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 PG_CONFIG ?= pg_config
-WRAPPED := check demo property bench unit setup
+WRAPPED := check demo property soak bench unit setup
 
 ifneq ($(filter $(WRAPPED),$(MAKECMDGOALS)),)
 
 # These goals must work before there is a pg_config, so PGXS is not included for them.
 .NOTPARALLEL:
 .PHONY: $(MAKECMDGOALS) prepared
-export PG_CONFIG SEED N
+export PG_CONFIG SEED N MINUTES
+
+# A part of make check takes seconds.
+ifneq ($(filter soak,$(MAKECMDGOALS)),)
+MINUTES ?= 10
+endif
 
 OTHERS := $(filter-out $(WRAPPED),$(MAKECMDGOALS))
 ifneq ($(OTHERS),)
@@ -30,7 +35,7 @@ check: setup
 unit: setup
 	+$(here)/scripts/check unit
 
-demo property bench: prepared
+demo property soak bench: prepared
 	$(if $(filter demo,$@),$(here)/demo/run,$(here)/test/$@/run)
 
 else

@@ -133,6 +133,12 @@ RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_stat';
 COMMENT ON FUNCTION upkeep.stat() IS
     'counters of the registered views in shared memory; NULL unless upkeep is in shared_preload_libraries';
 
+CREATE FUNCTION upkeep.builds(OUT view oid, OUT pid int4, OUT phase text, OUT rows_done bigint, OUT rows_estimated bigint,
+                              OUT started timestamptz)
+RETURNS SETOF record LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_builds';
+COMMENT ON FUNCTION upkeep.builds() IS
+    'views that are being built in this database; none are known unless upkeep is in shared_preload_libraries';
+
 CREATE FUNCTION upkeep.verify(view regclass, OUT side text, OUT contents text)
 RETURNS SETOF record STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'upkeep_verify';
 COMMENT ON FUNCTION upkeep.verify(regclass) IS
@@ -264,8 +270,20 @@ COMMENT ON COLUMN upkeep.stat_views.max_time IS 'time of the longest run, in mil
 COMMENT ON COLUMN upkeep.stat_views.rebuilds IS 'rebuilds by difference';
 COMMENT ON COLUMN upkeep.stat_views.waits IS 'runs that waited for another transaction''s lock';
 
-REVOKE ALL ON upkeep.views, upkeep.stat_views FROM PUBLIC;
-GRANT SELECT ON upkeep.views, upkeep.stat_views TO PUBLIC;
+CREATE VIEW upkeep.progress AS
+SELECT b.view::regclass AS view, b.pid, b.phase, b.rows_done, b.rows_estimated, b.started FROM upkeep.builds() b;
+COMMENT ON VIEW upkeep.progress IS
+    'views that are being built by register, REFRESH or a refresh; empty unless upkeep is in shared_preload_libraries';
+COMMENT ON COLUMN upkeep.progress.view IS 'the materialized view';
+COMMENT ON COLUMN upkeep.progress.pid IS 'process ID of the session or worker that builds it';
+COMMENT ON COLUMN upkeep.progress.phase IS 'waiting for locks, computing, writing or catching up';
+COMMENT ON COLUMN upkeep.progress.rows_done IS 'rows computed or written in this phase';
+COMMENT ON COLUMN upkeep.progress.rows_estimated IS
+    'computing: rows of the base tables, as last analyzed; writing: rows of the result; NULL where unknown';
+COMMENT ON COLUMN upkeep.progress.started IS 'when the build began';
+
+REVOKE ALL ON upkeep.views, upkeep.stat_views, upkeep.progress FROM PUBLIC;
+GRANT SELECT ON upkeep.views, upkeep.stat_views, upkeep.progress TO PUBLIC;
 
 -- Event triggers: last, since they watch every command from here on ---------------------------------------------------
 

@@ -10,6 +10,7 @@
 #include "maintain/run.hpp"
 #include "maintain/sources.hpp"
 #include "maintain/state_index.hpp"
+#include "observe/progress.hpp"
 #include "maintain/tally.hpp"
 #include "pg/error_context.hpp"
 #include "pg/names.hpp"
@@ -200,8 +201,28 @@ void build_node(Run &run, NodeProgram &node) {
 
 } // namespace
 
+/// As last analyzed; -1 where one never was.
+static int64 estimate_rows(const analysis::ViewQuery &query) {
+    int64 rows = 0;
+    for (const analysis::TableSource &table : query.tables)
+        for (Oid member : table.members) {
+            HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(member));
+            if (!HeapTupleIsValid(tuple))
+                return -1;
+            const auto *form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+            const bool stores = RELKIND_HAS_STORAGE(form->relkind);
+            const double here = static_cast<double>(form->reltuples);
+            ReleaseSysCache(tuple);
+            if (stores && here < 0)
+                return -1;
+            rows += stores ? static_cast<int64>(here) : 0;
+        }
+    return rows;
+}
+
 int64 rebuild_with(Program *program, WrittenRows *written, Snapshot at) {
     pg::MaintenanceContext error_context(program->view);
+    const observe::Building building(program->view);
     Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep rebuild", ALLOCSET_DEFAULT_SIZES), at};
     pg::RunAs as(program->owner, pg::RunAs::Path::fixed);
     for (const auto &[name, value] : program->settings)
@@ -210,6 +231,7 @@ int64 rebuild_with(Program *program, WrittenRows *written, Snapshot at) {
     LockRelationOid(program->view, ShareRowExclusiveLock);
     CommandCounterIncrement();
     push_snapshot(run);
+    observe::begin_phase(observe::Phase::computing, estimate_rows(*program->query));
     {
         pg::InContext in(run.memory);
         run.tables.resize(program->query->tables.size());
@@ -220,6 +242,7 @@ int64 rebuild_with(Program *program, WrittenRows *written, Snapshot at) {
         flow_contents(run, program->output.blocks, wanted);
         Target *target = open_target(program->view, program->output.identity);
         record_writes(target, written);
+        observe::begin_phase(observe::Phase::writing, static_cast<int64>(wanted.rows().size()));
         apply_difference(run, target, wanted);
         close_target(target);
     }
@@ -283,6 +306,7 @@ int64 activate(Oid view, WrittenRows *written, Build build) {
     catalog::Registration registration;
     if (!catalog::find_registration(view, &registration))
         return 0;
+    const observe::Building building(view);
     if (registration.mode == catalog::Mode::manual) {
         set_manual(&registration);
         return rebuild_from_query(view, written);
@@ -374,6 +398,7 @@ static const char *why_not_yet(const catalog::Registration &registration, const 
 
 int64 build_deferred(Program *program, WrittenRows *written) {
     const Oid view = program->view;
+    const observe::Building building(view);
     const pg::Vector<Oid> sources = catalog::sources(view);
     lock_logs(sources);
     LockRelationOid(view, ShareRowExclusiveLock);
@@ -400,6 +425,7 @@ int64 build_deferred(Program *program, WrittenRows *written) {
 
 int64 rebuild_from_query(Oid view, WrittenRows *written) {
     pg::MaintenanceContext error_context(view);
+    const observe::Building building(view);
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "upkeep rebuild", ALLOCSET_DEFAULT_SIZES);
     LockRelationOid(view, ShareRowExclusiveLock);
     set_populated(view);
@@ -409,6 +435,7 @@ int64 rebuild_from_query(Oid view, WrittenRows *written) {
         as.set_setting(setting.name, setting.value);
     Run run{nullptr, context};
     PushActiveSnapshot(GetLatestSnapshot());
+    observe::begin_phase(observe::Phase::computing);
     {
         pg::InContext in(context);
         const Query *query = analysis::settle(rewrite_query(view_query(rel)), analysis::Choices::rows);
@@ -426,6 +453,7 @@ int64 rebuild_from_query(Oid view, WrittenRows *written) {
         const Identity identity{IdentityKind::none, InvalidOid, 0, nullptr, nullptr, nullptr, nullptr};
         Target *target = open_target(view, identity);
         record_writes(target, written);
+        observe::begin_phase(observe::Phase::writing, static_cast<int64>(difference.view.size() + difference.query.size()));
         apply_scanning(run, target, change);
         close_target(target);
     }

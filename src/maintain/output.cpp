@@ -1,5 +1,6 @@
 // Applying view rows: a bag by image, keyed rows by key, and a whole result by difference.
 #include "maintain/run.hpp"
+#include "observe/progress.hpp"
 
 extern "C" {
 #include "access/tableam.h"
@@ -182,6 +183,7 @@ void insert_all(Target *target, ZSet &rows) {
             CHECK_FOR_INTERRUPTS();
             fill(fresh, row);
             insert_row(target, fresh);
+            observe::count_row();
         }
 }
 
@@ -189,6 +191,7 @@ void insert_all(Target *target, ZSet &rows) {
 
 void apply_difference(Run &run, Target *target, ZSet &wanted) {
     delete_where(target, [&](const Datum *values, const bool *nulls) {
+        observe::count_row();
         ZSet::Row *row = wanted.find(values, nulls);
         if (row == nullptr || row->weight <= 0)
             return true;
@@ -201,6 +204,7 @@ void apply_difference(Run &run, Target *target, ZSet &wanted) {
 
 void apply_scanning(Run &run, Target *target, ZSet &change) {
     delete_where(target, [&](const Datum *values, const bool *nulls) {
+        observe::count_row();
         ZSet::Row *row = change.find(values, nulls);
         if (row == nullptr || row->weight >= 0)
             return false;

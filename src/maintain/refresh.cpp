@@ -5,6 +5,7 @@
 #include "maintain/pass.hpp"
 #include "maintain/run.hpp"
 #include "maintain/sources.hpp"
+#include "observe/progress.hpp"
 #include "pg/names.hpp"
 #include "pg/run_as.hpp"
 
@@ -366,6 +367,9 @@ int64 refresh_deferred(const pg::Vector<Oid> &views) {
     {
         Refresh refresh(at);
         for (RefreshedView &view : refreshed) {
+            std::optional<observe::Building> building;
+            if (view.unknown) // just built: what was logged meanwhile
+                building.emplace(view.view, observe::Phase::catching_up);
             rows += refresh.advance(view.view, &view);
             refresh.pass_on(view);
             note_recovered(view.view);

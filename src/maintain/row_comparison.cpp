@@ -1,5 +1,7 @@
 #include "maintain/row_comparison.hpp"
 
+#include "observe/progress.hpp"
+
 extern "C" {
 #include "catalog/pg_operator_d.h"
 #include "executor/tstoreReceiver.h"
@@ -46,6 +48,7 @@ class Sorter {
 
     // Called in a context that the caller resets.
     void put(const Datum *values, const bool *nulls, int n, bool from_view) {
+        observe::count_row();
         ExecClearTuple(slot_);
         uint64 hash = 0;
         for (int i = 0; i < rows_->natts; i++) {

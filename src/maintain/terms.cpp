@@ -1,6 +1,7 @@
 // Evaluating flows: direct blocks row by row, the others through prepared SQL, one statement per term of the delta.
 #include "maintain/delta_reader.hpp"
 #include "maintain/old_state.hpp"
+#include "observe/progress.hpp"
 #include "pg/entry.hpp"
 
 extern "C" {
@@ -298,7 +299,25 @@ void require_same(ZSet &latest, ZSet &own) {
                         errhint("The transaction might succeed if retried.")));
 }
 
-void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &sink) {
+namespace {
+
+/// Shows how far a build is.
+class CountingSink final : public RowSink {
+  public:
+    explicit CountingSink(RowSink &sink) : sink_(sink) {}
+    void add(const Datum *values, const bool *nulls, int64 weight) override {
+        observe::count_row();
+        sink_.add(values, nulls, weight);
+    }
+
+  private:
+    RowSink &sink_;
+};
+
+} // namespace
+
+void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &rows) {
+    CountingSink sink(rows);
     for (BlockProgram &b : blocks) {
         if (b.direct && b.block->inputs[0].kind == InputKind::node)
             node_rows(run, b, sink);

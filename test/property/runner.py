@@ -5,6 +5,7 @@ import psycopg2
 
 from engines import differences
 from generate import prepare
+from modes import OtherModes
 
 
 @dataclass
@@ -38,11 +39,14 @@ class Lost(Failure):
 
 
 class Runner:
-    """Runs cases on one server. `twin_every`: share of seeds compared with a twin even without an error."""
+    """Runs cases on one server. `twin_every`: share of seeds compared with a twin even without an error; `modes_every`:
+    share of seeds whose first view is maintained in all modes beside each other, 0 for none."""
 
-    def __init__(self, server, engine, twin_every=8, oracle_every=2):
+    def __init__(self, server, engine, modes_every=0, twin_every=8, oracle_every=2):
         self.server = server
         self.engine = engine
+        self.modes_every = modes_every
+        self.others = None
         self.twin_every = twin_every
         self.oracle_every = oracle_every
 
@@ -77,6 +81,7 @@ class Runner:
     def start(self, case):
         """Creates and registers the views. Returns (strategy, None) or (None, reason)."""
         strategy = None
+        self.others = None
         for index, view in enumerate(case.views):
             late = case.seed % 2 == 0
             for statement in view.helpers + [view.create()] + ([] if late else view.indexes):
@@ -91,6 +96,9 @@ class Runner:
             strategy = strategy or found
             for statement in view.indexes if late else []:
                 self.server.execute(statement)
+        if self.modes_every and case.seed % self.modes_every == 0:
+            self.others = OtherModes(case.views[0], self.engine.mode_of(case.views[0]))
+            self.others.start(self.server)
         self.check(case, None)
         return strategy, None
 
@@ -99,7 +107,10 @@ class Runner:
         for view in case.views:
             try:
                 inside = self.server.in_transaction
-                if self.engine.is_right_inside(view) if inside else self.engine.is_settled(view, last):
+                settled = self.engine.is_right_inside(view) if inside else self.engine.is_settled(view, last)
+                if view is case.views[0]:
+                    self.settled = settled
+                if settled:
                     self.engine.settle(self.server, view)
                     wrong = self.engine.check(self.server, view)
                     if not wrong and case.seed % self.oracle_every == 0 and not self.shifted:
@@ -118,6 +129,22 @@ class Runner:
                 lines = "\n".join(f"  {side}: {text}" for side, text in wrong[:12])
                 after = step.script() if step else "register"
                 raise Failure("wrong", f"{view.name} after {after}\n{lines}")
+        return self.agree(case, step, last)
+
+    def agree(self, case, step, last):
+        """Raises Failure if modes disagree; as check otherwise."""
+        # Not where the main view was left alone: it shows what was before.
+        if self.others is None or self.server.in_transaction or not self.settled:
+            return True
+        try:
+            found = self.others.check(self.server, last)
+        except psycopg2.Error as error:
+            if not self.server.lost and self.blind(case, case.views[0], error):
+                return False
+            raise self.failure("another mode", error)
+        if found:
+            lines = "\n".join(f"  {side}: {text}" for side, text in found[1][:12])
+            raise Failure("modes disagree", f"{found[0]} after {step.script() if step else 'register'}\n{lines}")
         return True
 
     def raise_verify(self, error):
@@ -128,6 +155,7 @@ class Runner:
         return case.fallible and error.pgcode[:2] == "22" or error.pgcode == "57014" or self.engine.mode == "self-test"
 
     shifted = False
+    settled = False
 
     def script(self, case, log):
         for steps in case.transactions:
@@ -199,7 +227,7 @@ class Runner:
         if case.seed % 16 or self.engine.mode == "self-test":
             return
         try:
-            names = ", ".join(v.name for v in case.views)
+            names = ", ".join([v.name for v in case.views] + list(self.others.engines if self.others else []))
             oids = [r[0] for r in self.server.rows(
                 f"SELECT oid FROM pg_class WHERE relkind = 'm' AND relnamespace = '{self.server.schema}'::regnamespace")]
             self.server.execute(f"DROP MATERIALIZED VIEW {names} CASCADE")   # ordinary views between them too

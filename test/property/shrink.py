@@ -97,7 +97,7 @@ class Shrinker:
             self.attempt(plain)
 
 
-def sql(case, outcome, engine):
+def sql(case, outcome, engine, others=None):
     """The case as a script for psql. Statements that fail are meant to."""
     lines = [f"-- seed {case.seed}: {outcome.what}"]
     lines += ["--   " + line for line in outcome.detail.splitlines()[:30]]
@@ -108,8 +108,10 @@ def sql(case, outcome, engine):
         lines += [s + ";" for s in view.helpers + [view.create()] + (view.indexes if case.seed % 2 else [])]
         lines.append(f"SELECT upkeep.register('{view.name}', '{engine.mode_of(view)}');")
         lines += [s + ";" for s in (view.indexes if case.seed % 2 == 0 else [])]
+    lines += [s + ";" for s in others.statements()] if others else []
     for done in outcome.log:
         note = f"  -- fails: {done.state}" if done.state else ""
         lines.append(done.step.script() + (note if done.step.data is None else ""))
-    lines += [f"SELECT * FROM upkeep.verify('{v.name}');" for v in case.views]
+    names = [v.name for v in case.views] + (list(others.engines) if others else [])
+    lines += [f"SELECT * FROM upkeep.verify('{name}');" for name in names]
     return "\n".join(lines) + "\n"

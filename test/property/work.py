@@ -18,8 +18,8 @@ SLOW = 40.0             # seconds that one script may take
 class Job:
     """Holds a job's connection. Picklable settings come in, picklable results go out."""
 
-    def __init__(self, dsn, mode, failures, shrink=True, alone=True):
-        self.mode, self.failures, self.alone = mode, failures, alone
+    def __init__(self, dsn, mode, failures, shrink=True, alone=True, modes_every=0):
+        self.mode, self.failures, self.alone, self.modes_every = mode, failures, alone, modes_every
         self.seeds = 0
         self.shrinks = SHRINK_AT_MOST if shrink else 0
         self.server = Server(dsn)
@@ -32,7 +32,7 @@ class Job:
         if mode == "mixed":
             mode = ("immediate", "commit", "immediate", "deferred")[seed % 4]
         self.engine = Refresh() if mode == "self-test" else Upkeep(mode)
-        self.runner = Runner(self.server, self.engine)
+        self.runner = Runner(self.server, self.engine, self.modes_every)
 
     def seed(self, seed):
         """Returns (seed, status, what, detail, rejected views, statements, shape, features)."""
@@ -108,7 +108,7 @@ class Job:
         os.makedirs(self.failures, exist_ok=True)
         path = os.path.join(self.failures, f"seed-{case.seed}.sql")
         with open(path, "w") as out:
-            out.write(sql(case, outcome, self.engine))
+            out.write(sql(case, outcome, self.engine, self.runner.others))
         return path
 
     def clean(self):
@@ -125,10 +125,10 @@ def head(outcome):
 JOB = None
 
 
-def start(databases, mode, failures, shrink, alone):
+def start(databases, mode, failures, shrink, alone, modes_every):
     """Makes this process's Job, on a database of its own."""
     global JOB
-    JOB = Job(databases.get(), mode, failures, shrink, alone)
+    JOB = Job(databases.get(), mode, failures, shrink, alone, modes_every)
 
 
 def work(seed):
