@@ -42,7 +42,12 @@ $node->safe_psql('origin', q{
 	CREATE MATERIALIZED VIEW "A chain's end" AS
 		SELECT a.country, a.n, c.total, (SELECT count(*) FROM by_hand) AS by_hand
 		FROM "A chain" a LEFT JOIN "By Country" c ON c.country = a.country;
+	CREATE MATERIALIZED VIEW later AS SELECT region, max(amount) AS most, count(*) AS n FROM sale GROUP BY region;
+	CREATE MATERIALIZED VIEW "later by day" AS SELECT day, sum(made) AS v FROM log GROUP BY day;
 	SELECT upkeep.register('by_region');
+	SELECT upkeep.register('later', 'deferred', max_staleness => '1 s'), upkeep.register('"later by day"', 'deferred'), upkeep.refresh();
+	CREATE MATERIALIZED VIEW "A reader of later" AS SELECT n, count(*) AS regions FROM later GROUP BY n;
+	SELECT upkeep.register('"A reader of later"', 'deferred'), upkeep.refresh();
 	SELECT upkeep.register('by_day');
 	SELECT upkeep.register('by_house');
 	SELECT upkeep.register('by_part');
@@ -50,21 +55,26 @@ $node->safe_psql('origin', q{
 	SELECT upkeep.register('by_hand', mode => 'manual');
 	SELECT upkeep.register('"A chain"');
 	SELECT upkeep.register('"A chain''s end"', mode => 'commit');
-	INSERT INTO sale VALUES (21, 'north', 21, '2024-01-02 00:00Z');
+	INSERT INTO sale VALUES (21, 'north', 21, '2024-01-02 00:00Z'); -- pending for deferred views
 });
 
 my $views = q{SELECT view, mode, state FROM upkeep.views ORDER BY view::text};
 my $wrong = q{SELECT count(*) FROM upkeep.views v, upkeep.verify(v.view)};
 my $wrong_immediate = qq{$wrong WHERE v.mode <> 'manual'};
-my $active = qq{"A chain"|immediate|active\n"A chain's end"|commit|active\n"By Country"|immediate|active\n}
-	. qq{by_day|immediate|active\nby_hand|manual|active\nby_house|immediate|active\nby_part|immediate|active\n}
-	. qq{by_region|immediate|active};
+my $wrong_at_once = qq{$wrong WHERE v.mode NOT IN ('manual', 'deferred')};
+my $active = qq{"A chain"|immediate|active\n"A chain's end"|commit|active\n"A reader of later"|deferred|active\n"By Country"|immediate|active\n}
+	. qq{"later by day"|deferred|active\nby_day|immediate|active\nby_hand|manual|active\nby_house|immediate|active\nby_part|immediate|active\n}
+	. qq{by_region|immediate|active\nlater|deferred|active};
 
 sub check_restored
 {
 	my ($database, $how) = @_;
 	is($node->safe_psql($database, $views), $active, "$how: the views are active");
+	$node->safe_psql($database, 'SELECT upkeep.refresh()') if $how eq 'template'; # its deferred views are as far as those of the origin
 	is($node->safe_psql($database, $wrong_immediate), '0', "$how: the views are right");
+	is($node->safe_psql($database, q{SELECT sum(pending) FROM upkeep.views WHERE mode = 'deferred'}), '0', "$how: nothing is pending");
+	is($node->safe_psql($database, q{SELECT max_staleness FROM upkeep.registration WHERE view = 'later'::regclass}), '00:00:01',
+		"$how: options are restored");
 	$node->safe_psql($database, q{
 		INSERT INTO sale VALUES (22, 'south', 22, '2024-01-03 00:00Z');
 		UPDATE region SET country = 'C' WHERE name = 'south';
@@ -75,6 +85,10 @@ sub check_restored
 		INSERT INTO part1 VALUES (2, 2);
 		SELECT upkeep.refresh('by_hand');
 	});
+	is($node->safe_psql($database, q{SELECT view, pending FROM upkeep.views WHERE mode = 'deferred' ORDER BY view::text}),
+		qq{"A reader of later"|0\n"later by day"|3\nlater|1}, "$how: changes are logged");
+	is($node->safe_psql($database, $wrong_at_once), '0', "$how: views that writers maintain are kept up to date");
+	is($node->safe_psql($database, 'SELECT upkeep.refresh() > 0'), 't', "$how: deferred views are refreshed");
 	is($node->safe_psql($database, $wrong), '0', "$how: the views are kept up to date");
 	is($node->safe_psql($database, q{SELECT count(*) FROM "By Country" WHERE country = 'C'}),
 		'1', "$how: a change has arrived");
@@ -98,17 +112,20 @@ check_restored('copy', 'template');
 
 # Without its data, a view waits for its REFRESH.
 $node->command_ok([ 'pg_dump', '-f', "$dir/part.sql", '--exclude-table-data=by_region',
-	'--exclude-table-data="A chain"', q{--exclude-table-data="A chain's end"}, 'origin' ], 'partial dump');
+	'--exclude-table-data="A chain"', '--exclude-table-data=later', '--exclude-table-data="A reader of later"', q{--exclude-table-data="A chain's end"}, 'origin' ], 'partial dump');
 $node->safe_psql('postgres', 'CREATE DATABASE part');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'part', '-f', "$dir/part.sql" ], 'restore');
 is($node->safe_psql('part', q{SELECT state FROM upkeep.views WHERE view = 'by_region'::regclass}),
 	'stale', 'a view that was not refreshed is not active');
+is($node->safe_psql('part', q{SELECT state, pending FROM upkeep.views WHERE view = 'later'::regclass}), 'stale|', 'nor is a deferred one');
 $node->safe_psql('part', q{INSERT INTO sale VALUES (23, 'south', 23, '2024-01-03 00:00Z')});
 is($node->psql('part', 'REFRESH MATERIALIZED VIEW "A chain"'), 3, 'nor can one that reads it be refreshed');
 $node->safe_psql('part', q{
 	REFRESH MATERIALIZED VIEW by_region;
 	REFRESH MATERIALIZED VIEW "A chain";
 	REFRESH MATERIALIZED VIEW "A chain's end";
+	REFRESH MATERIALIZED VIEW later;
+	REFRESH MATERIALIZED VIEW "A reader of later";
 });
 check_restored('part', 'partial');
 

@@ -29,6 +29,15 @@ $old->safe_psql('postgres', q{
 	CREATE MATERIALIZED VIEW by_day AS SELECT day, sum(v) AS v FROM log GROUP BY day;
 	CREATE MATERIALIZED VIEW by_house AS SELECT id, sum(v) AS v FROM house GROUP BY id;
 	SELECT upkeep.register('by_day'), upkeep.register('by_house');
+	CREATE TYPE mood AS ENUM ('sad', 'glad');
+	CREATE TABLE person (id int PRIMARY KEY, how mood, note text);
+	INSERT INTO person SELECT i, 'sad', repeat('n', 3000) FROM generate_series(1, 10) i;
+	CREATE MATERIALIZED VIEW moods AS SELECT how, count(*) AS n, sum(length(note)) AS l FROM person GROUP BY how;
+	CREATE MATERIALIZED VIEW unbuilt AS SELECT count(*) AS n FROM person;
+	SELECT upkeep.register('moods', 'deferred'), upkeep.refresh(), upkeep.register('unbuilt', 'deferred');
+	INSERT INTO person VALUES (11, 'glad', 'new');
+	UPDATE person SET how = 'glad' WHERE id < 4;
+	DELETE FROM person WHERE id = 10;
 });
 $old->stop;
 
@@ -46,7 +55,15 @@ command_ok(
 $new->start;
 my $wrong = q{SELECT count(*) FROM upkeep.verify('by_region')};
 is($new->safe_psql('postgres', 'SELECT view, mode, state FROM upkeep.views ORDER BY view::text'),
-	"by_day|immediate|active\nby_house|immediate|active\nby_region|immediate|active", 'the views are active');
+	"by_day|immediate|active\nby_house|immediate|active\nby_region|immediate|active\nmoods|deferred|active\nunbuilt|deferred|building",
+	'the views are active');
+# What was pending is still, and what was consumed is not consumed again.
+is($new->safe_psql('postgres', q{SELECT pending FROM upkeep.views WHERE view = 'moods'::regclass}), '8', 'the log was carried over');
+$new->safe_psql('postgres', q{INSERT INTO person VALUES (12, 'glad', 'newer')});
+is($new->safe_psql('postgres', q{SELECT upkeep.refresh('moods')}), '9', 'a refresh goes on from the frontier');
+is($new->safe_psql('postgres', q{SELECT upkeep.refresh(); SELECT * FROM moods ORDER BY how}), "0\nsad|6|18000\nglad|5|9008",
+	'every change is in it once');
+is($new->safe_psql('postgres', q{SELECT * FROM upkeep.verify('moods'); SELECT * FROM upkeep.verify('unbuilt')}), '', 'and right');
 $new->safe_psql('postgres', q{
 	INSERT INTO log VALUES (2, 2), (12, 12);
 	INSERT INTO log2 (day, v) VALUES (13, 13);
@@ -67,7 +84,7 @@ $new->safe_psql('postgres', q{
 });
 is($new->safe_psql('postgres', $wrong), '0', 'a changed function is noticed');
 is($new->safe_psql('postgres', 'SELECT DISTINCT state FROM upkeep.views'), 'active', 'the views are still active');
-$new->safe_psql('postgres', q{DROP MATERIALIZED VIEW by_region, by_day, by_house});
+$new->safe_psql('postgres', q{DROP MATERIALIZED VIEW by_region, by_day, by_house, moods, unbuilt});
 is($new->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'upkeep_data'::regnamespace}),
 	'0', 'nothing stays behind');
 $new->stop;
