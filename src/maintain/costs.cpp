@@ -19,16 +19,43 @@ constexpr double kFold = 40;
 constexpr double kWrite = 30;
 constexpr double kCompare = 20;
 
-double plan_cost(SPIPlanPtr plan) {
+/// In units of cpu_operator_cost: a row of a tuplestore is read and its key compared. Measured against subqueries that find
+/// their rows by index in memory, for which the planner expects many times what they take.
+constexpr double kMeet = 150;
+
+struct Expected {
+    double cost = 0;
+    double rows = 0;
+};
+
+Expected expected_of(SPIPlanPtr plan) {
+    Expected expected;
     CachedPlan *cached = SPI_plan_get_cached_plan(plan);
     if (cached == nullptr)
-        return 0;
-    double cost = 0;
+        return expected;
     ListCell *cell;
-    foreach (cell, cached->stmt_list)
-        cost += lfirst_node(PlannedStmt, cell)->planTree->total_cost;
+    foreach (cell, cached->stmt_list) {
+        const Plan *tree = lfirst_node(PlannedStmt, cell)->planTree;
+        expected.cost += tree->total_cost;
+        expected.rows += tree->plan_rows;
+    }
     ReleaseCachedPlan(cached, CurrentResourceOwner);
-    return cost;
+    return expected;
+}
+
+double plan_cost(SPIPlanPtr plan) {
+    return expected_of(plan).cost;
+}
+
+/// Both summands of the rows that a watched input touches. What one costs over the old states is what it does over the
+/// new ones, and that each touched row meets all old rows of the changed images, which have no index.
+double touched_cost(Run &run, BlockProgram &block, algebra::InputSet changed, const delta::ScopeTerm &term) {
+    const Expected over_new = expected_of(term_plan(run, block, {changed, changed, 0, 0, &term}));
+    double old_rows = 0;
+    for (size_t i = 0; i < block.block->inputs.size(); i++)
+        if (algebra::has(changed, static_cast<int>(i)))
+            old_rows += static_cast<double>(changed_rows(run, block.block->inputs[i]));
+    return 2 * over_new.cost + over_new.rows * old_rows * kMeet * cpu_operator_cost;
 }
 
 bool reads_node(const BlockProgram &block) {
@@ -51,10 +78,11 @@ double delta_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
             continue;
         connect_spi(run);
         if (const algebra::InputSet watched = algebra::watched_inputs(block.block->shape()); watched != 0) {
-            // A summand over the old states costs what that over the new ones does.
             delta::scope_terms(changed, watched, [&](const delta::ScopeTerm &term) {
-                const double times = term.touching >= 0 ? 2 : 1;
-                cost += term.old ? 0 : times * plan_cost(term_plan(run, block, {changed, changed, 0, 0, &term}));
+                if (term.touching < 0)
+                    cost += plan_cost(term_plan(run, block, {changed, changed, 0, 0, &term}));
+                else if (!term.old)
+                    cost += touched_cost(run, block, changed, term);
             });
             continue;
         }

@@ -53,7 +53,7 @@ void lock_logs(const pg::Vector<Oid> &sources);
 /// Whether computing the view anew is estimated to cost less than its change. Changes of fewer rows than kCompareCosts
 /// are not weighed.
 bool is_rebuild_cheaper(Run &run);
-inline constexpr int64 kCompareCosts = 1000;
+inline constexpr int64 kCompareCosts = 250;
 
 /// Whether already to read a change of so many rows is estimated to cost more than computing the view anew.
 bool is_too_much(Oid view, int64 rows);
