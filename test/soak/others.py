@@ -38,7 +38,8 @@ class Ddl:
         return self.rng.choice(VIEWS)[0]
 
     def column(self):
-        table = self.rng.choice(["orders", "customers", "items", "events"])
+        # A partition that is detached must have the same columns when it comes back.
+        table = self.rng.choice(["orders", "customers", "items", "orders" if self.detached else "events"])
         verb = self.rng.choice(["ADD COLUMN spare int", "ADD COLUMN spare text DEFAULT 'x'", "DROP COLUMN spare"])
         return self.attempt(f"ALTER TABLE {table} {verb}")
 
