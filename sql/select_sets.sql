@@ -64,3 +64,6 @@ COMMIT;
 SELECT * FROM one_total ORDER BY 1;
 DELETE FROM t WHERE id = 1;
 TABLE wrong;
+
+SET client_min_messages = warning;
+DROP SCHEMA listing CASCADE;

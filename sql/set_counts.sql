@@ -67,3 +67,6 @@ TABLE wrong;
 TRUNCATE a, b;
 TABLE wrong;
 SELECT v.view FROM upkeep.views v JOIN built b USING (view) WHERE v.last_maintenance IS NULL;
+
+SET client_min_messages = warning;
+DROP SCHEMA counting CASCADE;

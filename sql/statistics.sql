@@ -55,3 +55,6 @@ TABLE wrong;
 TRUNCATE t, u;
 TABLE wrong;
 SELECT * FROM regression_all;
+
+SET client_min_messages = warning;
+DROP SCHEMA stats CASCADE;

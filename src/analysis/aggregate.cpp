@@ -243,8 +243,9 @@ bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const L
     Replace replace{&parts};
     above.outputs =
         reinterpret_cast<List *>(lift_links(replace_parts(reinterpret_cast<Node *>(targets), &replace), above));
-    if (having != nullptr)
-        above.quals = conjuncts(lift_links(replace_parts(having, &replace), above));
+    ListCell *conjunct;
+    foreach (conjunct, conjuncts(replace_parts(having, &replace))) // which the server evaluates in any order
+        above.quals = lappend(above.quals, lift_links(static_cast<Node *>(lfirst(conjunct)), above));
     if (refusal != nullptr)
         return false;
     if (!check_tree(reinterpret_cast<Node *>(above.outputs)) || !check_tree(reinterpret_cast<Node *>(above.quals)))

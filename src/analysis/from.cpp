@@ -167,7 +167,7 @@ bool Analyser::check_matview(Oid relid) {
             "unregistered-view", what,
             psprintf("Materialized view %s is not registered, so that changes of its rows are not followed.", name),
             psprintf("Register it first: SELECT upkeep.register(%s).", quote_literal_cstr(name)));
-    if (!registration.active || registration.state != catalog::State::active)
+    if (!registration.active || registration.state == catalog::State::stale)
         return refuse(
             "stale-view", what,
             psprintf("Materialized view %s is not active, so that changes of its rows are not followed.", name),

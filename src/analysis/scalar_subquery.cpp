@@ -183,7 +183,9 @@ bool Analyser::add_scalar_to(const Arm &arm, int index, Node *target, List *call
 /// Scalar subqueries of WHERE and of an ungrouped select list become references to entries of their own.
 bool Analyser::lift_scalars(Query *q, List *ctes, Arms *arms) {
     Links links;
-    find_links(q->jointree->quals, &links);
+    ListCell *conjunct;
+    foreach (conjunct, conjuncts(q->jointree->quals)) // which the server evaluates in any order
+        find_links(static_cast<Node *>(lfirst(conjunct)), &links);
     const bool grouped = q->hasAggs || q->groupClause != NIL || q->groupingSets != NIL || q->havingQual != nullptr;
     if (!grouped)
         find_links(reinterpret_cast<Node *>(q->targetList), &links);

@@ -6,6 +6,8 @@
 #include "scheduler/scheduler.hpp"
 
 extern "C" {
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "tcop/utility.h"
@@ -45,6 +47,22 @@ const char *wanted_database(const Node *command) {
     }
 }
 
+/// A command that the server is going to refuse disturbs nobody.
+bool is_entitled(Oid database) {
+    if (superuser())
+        return true;
+    bool entitled = false;
+    if (HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database))) {
+        entitled = has_privs_of_role(GetUserId(), reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->datdba);
+        ReleaseSysCache(tuple);
+    }
+    if (HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()))) {
+        entitled |= reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolcreatedb;
+        ReleaseSysCache(tuple);
+    }
+    return entitled;
+}
+
 /// CREATE and DROP EXTENSION.
 bool is_about_extensions(const Node *command) {
     return IsA(command, CreateExtensionStmt) ||
@@ -58,7 +76,7 @@ bool is_commit_prepared(const Node *command) {
 void before_command(const Node *command) {
     if (const char *name = wanted_database(command)) {
         const Oid database = get_database_oid(name, true);
-        if (OidIsValid(database))
+        if (OidIsValid(database) && is_entitled(database))
             scheduler::bar(database);
     }
     if (is_about_extensions(command))

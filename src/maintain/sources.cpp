@@ -57,15 +57,24 @@ bool is_followed(const catalog::Registration &registration, const Design &design
 }
 
 /// What the analysis found may have changed before the sources were locked.
-void require_active_sources(Oid view, const Design &design) {
+void require_active_sources(const catalog::Registration &registration, const Design &design) {
     for (const analysis::TableSource &table : design.program->query->tables) {
         catalog::Registration below;
-        if (table.is_matview && (!catalog::find_registration(table.relid, &below) || !below.active ||
-                                 below.state != catalog::State::active))
-            ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-                            errmsg("materialized view %s has just ceased to be kept up to date",
-                                   pg::qualified_name(table.relid)),
-                            errdetail("Materialized view %s reads it.", pg::qualified_name(view))));
+        if (!table.is_matview)
+            continue;
+        const bool known = catalog::find_registration(table.relid, &below) && below.active;
+        if (known && (below.state == catalog::State::active ||
+                      (registration.mode == catalog::Mode::deferred && below.state != catalog::State::stale)))
+            continue; // a deferred view follows when that one has been built
+        const char *name = pg::qualified_name(table.relid);
+        const char *reader = pg::qualified_name(registration.view);
+        if (known && below.state == catalog::State::building)
+            ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("materialized view %s is still being built", name),
+                            errdetail("Materialized view %s reads it.", reader),
+                            errhint("Wait for it with upkeep.wait(), or build it with upkeep.refresh().")));
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                        errmsg("materialized view %s has just ceased to be kept up to date", name),
+                        errdetail("Materialized view %s reads it.", reader)));
     }
 }
 
@@ -101,12 +110,12 @@ void lock_for_building(catalog::Registration *registration, const Design &design
             Relation rel = table_open(view, NoLock);
             capture::require_quiet(rel);
             table_close(rel, NoLock);
-            require_active_sources(view, design);
+            require_active_sources(*registration, design);
             return;
         }
     }
     hold_off_writers(view, *design.program->query);
-    require_active_sources(view, design);
+    require_active_sources(*registration, design);
 }
 
 void hold_off_writers(Oid view, const analysis::ViewQuery &query) {

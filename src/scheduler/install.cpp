@@ -108,7 +108,8 @@ void wake_at_commit() {
 void install(Reactivate reactivate) {
     set_reactivate(reactivate);
     RegisterXactCallback(on_transaction, nullptr);
-    if (!process_shared_preload_libraries_in_progress)
+    // pg_upgrade's servers are nobody's to write in.
+    if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
         return;
     install_memory();
     register_launcher();

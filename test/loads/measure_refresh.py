@@ -80,7 +80,7 @@ class Refreshes:
 
     def round(self, fraction):
         """The two ways take turns, view by view, after one change."""
-        self.load.change_fraction(self.server, fraction / 100)
+        self.load.make_fraction(self.server, fraction / 100)
         self.server.run("CHECKPOINT")
         for view in self.views:
             before = self.last_rebuild(view)

@@ -52,7 +52,7 @@ class Load:
 
     # One change of a part of orders and lineitem.
 
-    def change_fraction(self, server, fraction):
+    def make_fraction(self, server, fraction):
         """In one transaction. Of the orders that change, with their lines, a third each is new, goes, and gets other values."""
         if not self.keys:
             self.keys = [row[0] for row in server.run("SELECT o_orderkey FROM orders ORDER BY 1")]
