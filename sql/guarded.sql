@@ -59,4 +59,14 @@ DELETE FROM t WHERE x = 0;
 TABLE wrong;
 INSERT INTO t SELECT i, i % 3, i % 3, 'a' FROM generate_series(10, 20) i;
 TABLE wrong;
+
+-- a choice among several conditions, with and without subqueries
+CREATE MATERIALIZED VIEW choices AS
+    SELECT id, CASE WHEN x > 15 THEN 'much' WHEN x > 12 THEN 'some' ELSE 'few' END AS a,
+           CASE WHEN x < 0 THEN 0 WHEN x <> 0 AND (SELECT max(u.y + 100 / t.x) FROM u) > 7 THEN 1 ELSE 2 END AS b
+    FROM t;
+SELECT upkeep.register('choices');
+UPDATE t SET x = 14 WHERE id = 15;
+INSERT INTO t (id, g, x) VALUES (30, 1, 0);
+SELECT * FROM upkeep.verify('choices');
 DROP SCHEMA guarded CASCADE;

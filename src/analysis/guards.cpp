@@ -59,6 +59,18 @@ bool is_any_fallible(const List *expressions, int from) {
     return false;
 }
 
+/// All but the first condition.
+bool guards_by_choice(CaseExpr *choice) {
+    ListCell *lc;
+    foreach (lc, choice->args) {
+        const auto *when = lfirst_node(CaseWhen, lc);
+        if (has_fallible_link(reinterpret_cast<Node *>(when->result), nullptr) ||
+            (foreach_current_index(lc) > 0 && has_fallible_link(reinterpret_cast<Node *>(when->expr), nullptr)))
+            return true;
+    }
+    return has_fallible_link(reinterpret_cast<Node *>(choice->defresult), nullptr);
+}
+
 } // namespace
 
 bool guards_subquery(Node *expression) {
@@ -68,12 +80,7 @@ bool guards_subquery(Node *expression) {
         return is_any_fallible(castNode(CoalesceExpr, expression)->args, 1);
     if (IsA(expression, WindowFunc) && castNode(WindowFunc, expression)->aggfilter != nullptr)
         return is_any_fallible(castNode(WindowFunc, expression)->args, 0);
-    if (!IsA(expression, CaseExpr))
-        return false;
-    auto *choice = castNode(CaseExpr, expression);
-    return is_any_fallible(choice->args, 1) ||
-           has_fallible_link(reinterpret_cast<Node *>(linitial_node(CaseWhen, choice->args)->result), nullptr) ||
-           has_fallible_link(reinterpret_cast<Node *>(choice->defresult), nullptr);
+    return IsA(expression, CaseExpr) && guards_by_choice(castNode(CaseExpr, expression));
 }
 
 } // namespace upkeep::analysis

@@ -101,7 +101,7 @@ ok(finish($bench), 'no writer has noticed');
 is_right($node, 'after workers were terminated');
 
 # kill -9 of a worker, and of a writer: the server starts all its processes again.
-foreach my $victim (q{backend_type = 'upkeep worker'}, q{application_name = 'pgbench' AND xact_start IS NOT NULL})
+foreach my $victim (q{backend_type = 'upkeep worker'}, q{backend_type = 'client backend' AND pid <> pg_backend_pid() AND xact_start IS NOT NULL})
 {
 	$bench = writers(60);
 	is_streaming();
