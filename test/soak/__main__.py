@@ -13,7 +13,7 @@ from others import Ddl, Ender, Refresher, Verifier
 from writer import Writer
 
 # Why a view may be stale in the end: DDL that was to build it anew, and could not.
-EXPLAINED = re.compile("lock timeout|has just ceased to be kept|is stale|not active")
+EXPLAINED = re.compile("lock timeout|has just ceased to be kept|is still being built|is stale|not active")
 
 
 def options():
@@ -26,7 +26,7 @@ def options():
     if given.minutes is not None:
         given.seconds = 60 * given.minutes
     if given.seed is None:
-        given.seed = random.randrange(10 ** 6)
+        given.seed = random.randrange(10 ** 6) if given.minutes else 1
     return given
 
 
