@@ -69,7 +69,8 @@ void require_active_sources(const catalog::Registration &registration, const Des
         const char *name = pg::qualified_name(table.relid);
         const char *reader = pg::qualified_name(registration.view);
         if (known && below.state == catalog::State::building)
-            ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("materialized view %s is still being built", name),
+            ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                            errmsg("materialized view %s is still being built", name),
                             errdetail("Materialized view %s reads it.", reader),
                             errhint("Wait for it with upkeep.wait(), or build it with upkeep.refresh().")));
         ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
