@@ -3,6 +3,7 @@
 extern "C" {
 #include "access/transam.h"
 #include "catalog/heap.h"
+#include "optimizer/optimizer.h"
 #include "utils/regproc.h"
 }
 
@@ -353,6 +354,18 @@ bool walk_expression(Node *node, void *context) {
     return pg::walk_tree(node, walk_expression, walk);
 }
 
+/// Comparisons that cannot fail, though they are not marked leakproof: equality of a btree family of the server's own,
+/// and those of numbers.
+bool is_safe_comparison(const OpExpr *op) {
+    const Oid type = exprType(static_cast<Node *>(linitial(op->args)));
+    if (op->opno >= FirstUnpinnedObjectId)
+        return false;
+    if (op_mergejoinable(op->opno, type))
+        return true;
+    List *meanings = type == NUMERICOID ? get_op_btree_interpretation(op->opno) : NIL;
+    return meanings != NIL;
+}
+
 } // namespace
 
 /// Everything with functions is judged by those functions.
@@ -383,17 +396,26 @@ bool may_fail_by_itself(Node *node) {
     auto leaky = [](Oid function, void *) { return !get_func_leakproof(function); };
     if (!check_functions_in_node(node, leaky, nullptr))
         return false;
-    // Equality of a btree family is not always marked leakproof (numeric), and cannot fail all the same.
-    return !IsA(node, OpExpr) ||
-           !op_mergejoinable(reinterpret_cast<OpExpr *>(node)->opno,
-                             exprType(static_cast<Node *>(linitial(reinterpret_cast<OpExpr *>(node)->args)))) ||
-           reinterpret_cast<OpExpr *>(node)->opno >= FirstUnpinnedObjectId;
+    return !IsA(node, OpExpr) || !is_safe_comparison(reinterpret_cast<OpExpr *>(node));
 }
 
 namespace {
 
+bool varies(Node *node, void *) {
+    if (node == nullptr || IsA(node, Const))
+        return false;
+    const bool call = IsA(node, OpExpr) || IsA(node, FuncExpr) || IsA(node, RelabelType) || IsA(node, List);
+    return !call || pg::walk_tree(node, varies, nullptr);
+}
+
+/// What is computed once, when the expression is planned: if it fails, the query has no result at all.
+bool is_computed_once(Node *node) {
+    return (IsA(node, OpExpr) || IsA(node, FuncExpr)) && !varies(node, nullptr) && !contain_mutable_functions(node);
+}
+
 bool may_fail(Node *node, void *) {
-    return node != nullptr && (may_fail_by_itself(node) || pg::walk_tree(node, may_fail, nullptr));
+    return node != nullptr && !is_computed_once(node) &&
+           (may_fail_by_itself(node) || pg::walk_tree(node, may_fail, nullptr));
 }
 
 } // namespace

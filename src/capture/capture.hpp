@@ -90,8 +90,10 @@ bool was_built(Oid view);
 bool has_logged(Oid relid);
 
 /// The rows of a log that the snapshot sees and the frontier does not cover, as a change (in the current context and
-/// resource owner): unknown, if rows were lost. The caller has locked the segments before he took the snapshot.
-TableChange read_log(const catalog::Log &log, const catalog::Frontier &frontier, Snapshot snapshot);
+/// resource owner): unknown, if rows were lost. The caller has locked the segments before he took the snapshot. Columns
+/// that are not in `used` (offset by FirstLowInvalidHeapAttributeNumber) are NULL.
+TableChange read_log(const catalog::Log &log, const Bitmapset *used, const catalog::Frontier &frontier,
+                     Snapshot snapshot);
 void release_log_rows(TableChange &change);
 /// How many those are, counted up to `at_most`.
 int64 count_log_rows(const catalog::Log &log, const catalog::Frontier &frontier, Snapshot snapshot, int64 at_most);

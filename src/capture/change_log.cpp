@@ -160,14 +160,21 @@ void forget_logged() {
     logged = nullptr;
 }
 
-TableChange read_log(const catalog::Log &log, const catalog::Frontier &frontier, Snapshot snapshot) {
+TableChange read_log(const catalog::Log &log, const Bitmapset *used, const catalog::Frontier &frontier,
+                     Snapshot snapshot) {
     const Relation relation = table_open(log.relid, AccessShareLock);
     TupleDesc base = RelationGetDescr(relation);
     Columns columns;
     columns.natts = base->natts;
     columns.used = pg::create_array<bool>(base->natts);
-    for (const AttrNumber column : log.columns) {
-        columns.used[column - 1] = !TupleDescAttr(base, column - 1)->attisdropped;
+    int last = 0; // column of the log that is read
+    for (size_t i = 0; i < log.columns.size(); i++) {
+        const AttrNumber column = log.columns[i];
+        columns.used[column - 1] = !TupleDescAttr(base, column - 1)->attisdropped &&
+                                   bms_is_member(column - FirstLowInvalidHeapAttributeNumber, used);
+        if (columns.used[column - 1]) {
+            last = static_cast<int>(i) + 1;
+        }
     }
     TupleDesc desc = pending_desc(base, columns);
     table_close(relation, NoLock);
@@ -183,11 +190,14 @@ TableChange read_log(const catalog::Log &log, const catalog::Frontier &frontier,
             change.unknown_why = "its changes were lost, or it was truncated";
             return false;
         }
-        slot_getallattrs(slot);
-        for (size_t i = 0; i < log.columns.size(); i++) {
-            const size_t from = i + catalog::kLogFixedColumns;
-            const AttrNumber to = log.columns[i] - 1;
-            nulls[to] = !columns.used[to] || slot->tts_isnull[from];
+        slot_getsomeattrs(slot, catalog::kLogFixedColumns + last);
+        for (int i = 0; i < last; i++) {
+            const int from = i + catalog::kLogFixedColumns;
+            const AttrNumber to = log.columns[static_cast<size_t>(i)] - 1;
+            if (!columns.used[to]) {
+                continue;
+            }
+            nulls[to] = slot->tts_isnull[from];
             values[to] = slot->tts_values[from];
             // The log may be truncated while the rows are still read.
             if (!nulls[to] && TupleDescAttr(desc, to)->attlen == -1) {

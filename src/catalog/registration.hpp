@@ -105,6 +105,8 @@ pg::Vector<Registration> all_registrations(); // by OID, without those that were
 pg::Vector<StateTable> state_tables(Oid view);
 pg::Vector<Setting> settings(Oid view);
 pg::Vector<Oid> sources(Oid view);
+/// The columns of a source that the view uses (offset by FirstLowInvalidHeapAttributeNumber).
+Bitmapset *used_columns(Oid view, Oid relid);
 pg::Vector<Oid> views_of(Oid relid); // registered views that read this base table or materialized view
 
 // --- views of views, whatever their state: as pg_depend has them, through ordinary views ---

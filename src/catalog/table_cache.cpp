@@ -174,4 +174,14 @@ uint64 registration_generation() {
     return generation;
 }
 
+Bitmapset *used_columns(Oid view, Oid relid) {
+    Bitmapset *used = nullptr;
+    for (const Row &row : read_rows(Table::source, SourceColumn::relation, relid)) {
+        if (row.oid(SourceColumn::view) == view) {
+            used = add_used(used, row.values[SourceColumn::used - 1]);
+        }
+    }
+    return used;
+}
+
 } // namespace upkeep::catalog

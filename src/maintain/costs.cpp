@@ -58,6 +58,11 @@ double touched_cost(Run &run, BlockProgram &block, algebra::InputSet changed, co
     return 2 * over_new.cost + over_new.rows * old_rows * kMeet * cpu_operator_cost;
 }
 
+/// Rows that are folded into groups, or collected.
+double fold_cost(double rows) {
+    return rows * kFold * cpu_tuple_cost;
+}
+
 bool reads_node(const BlockProgram &block) {
     for (const algebra::Input &input : block.block->inputs)
         if (input.kind == algebra::InputKind::node)
@@ -101,7 +106,8 @@ double contents_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
         if (reads_node(block))
             continue;
         connect_spi(run);
-        cost += plan_cost(term_plan(run, block, {0, 0}));
+        const Expected expected = expected_of(term_plan(run, block, {0, 0}));
+        cost += expected.cost + fold_cost(expected.rows);
     }
     return cost;
 }
@@ -130,23 +136,34 @@ static double whole_cost(Run &run) {
     return whole + contents_cost(run, program.output.blocks);
 }
 
-bool is_rebuild_cheaper(Run &run) {
-    int64 rows = 0;
-    for (const TableDelta &table : run.tables)
-        rows += table.rows;
-    if (rows < kCompareCosts)
-        return false;
+CachedPages::CachedPages(const Run &run) : as_(run.program->owner, pg::RunAs::Path::keep) {
+    constexpr double kCached = 1.1;
+    if (random_page_cost > kCached * seq_page_cost)
+        as_.set_setting("random_page_cost", psprintf("%g", kCached * seq_page_cost));
+}
+
+/// What it costs to follow the change of so many rows.
+static double change_cost(Run &run, int64 rows) {
+    const CachedPages cached(run);
     Program &program = *run.program;
     const double writes = program.output_in_node ? 0 : kWrite;
-    double delta = static_cast<double>(rows) * (kFold + writes) * cpu_tuple_cost;
+    double delta = fold_cost(static_cast<double>(rows)) + static_cast<double>(rows) * writes * cpu_tuple_cost;
     for (NodeProgram &node : program.nodes) {
         delta += delta_cost(run, node.blocks);
         // Every group that is touched is read again, at worst one for each row.
         if (node.reads_again)
             delta += static_cast<double>(rows) * random_page_cost;
     }
-    delta += delta_cost(run, program.output.blocks);
-    return delta > whole_cost(run);
+    return delta + delta_cost(run, program.output.blocks);
+}
+
+bool is_rebuild_cheaper(Run &run) {
+    int64 rows = 0;
+    for (const TableDelta &table : run.tables)
+        rows += table.rows;
+    if (rows < kCompareCosts)
+        return false;
+    return change_cost(run, rows) > whole_cost(run);
 }
 
 bool is_too_much(Oid view, int64 rows) {
@@ -164,7 +181,7 @@ bool is_too_much(Oid view, int64 rows) {
         run.tables.resize(program->query->tables.size());
         run.node_deltas.resize(program->nodes.size(), nullptr);
         PushActiveSnapshot(GetLatestSnapshot());
-        too_much = static_cast<double>(rows) * kFold * cpu_tuple_cost > whole_cost(run);
+        too_much = fold_cost(static_cast<double>(rows)) > whole_cost(run);
         PopActiveSnapshot();
         finish_spi(run);
     }

@@ -19,6 +19,38 @@ std::span<AttrNumber> used_columns(const analysis::TableSource &table) {
     return {columns, n};
 }
 
+/// The conditions of each place in which the table stands; empty where it stands somewhere without any, and where its
+/// whole change is asked for.
+std::span<Evaluator *> relevant_rows(const Program &program, int table) {
+    pg::Vector<Evaluator *> relevant;
+    bool all = program.watches;
+    auto look = [&](const pg::Vector<BlockProgram> &blocks) {
+        for (const BlockProgram &b : blocks)
+            for (size_t i = 0; i < b.block->inputs.size() && !all; i++) {
+                const algebra::Input &input = b.block->inputs[i];
+                if (input.kind != algebra::InputKind::table || input.source != table)
+                    continue;
+                Evaluator *conditions = Evaluator::over_relevant(*b.block, static_cast<int>(i));
+                all = conditions == nullptr || input.role != algebra::Role::inner;
+                relevant.push_back(conditions);
+            }
+    };
+    for (const NodeProgram &node : program.nodes) {
+        all |= node.node->kind == analysis::NodeKind::fixpoint;
+        look(node.blocks);
+    }
+    look(program.output.blocks);
+    auto *kept = pg::create_array<Evaluator *>(relevant.size());
+    std::copy(relevant.begin(), relevant.end(), kept);
+    return {kept, all ? 0 : relevant.size()};
+}
+
+bool is_relevant(const TableDelta &delta, TupleTableSlot *slot) {
+    const auto &relevant = delta.program->relevant;
+    return relevant.empty() || std::any_of(relevant.begin(), relevant.end(),
+                                           [&](Evaluator *conditions) { return conditions->accepts(slot); });
+}
+
 /// Made in the program's own memory, once: a change of the table's definition makes a new program.
 const TableProgram *require_table(Program &program, size_t number, TupleDesc desc) {
     program.tables.resize(program.query->tables.size());
@@ -31,12 +63,24 @@ const TableProgram *require_table(Program &program, size_t number, TupleDesc des
             Form_pg_attribute a = TupleDescAttr(desc, used[i] - 1);
             ops[i] = pg::prepare_column_ops(a->atttypid, a->attcollation, InvalidOid);
         }
-        table = {used, {ops, used.size()}, lower::delta_descriptor(program.query->tables[number].relid), {}};
+        table = {used, {ops, used.size()}, lower::delta_descriptor(program.query->tables[number].relid), {},
+                 relevant_rows(program, static_cast<int>(number))};
     }
     return &table;
 }
 
 } // namespace
+
+/// Whether any row of the change takes part in anything.
+static bool has_relevant(Run &run, int number) {
+    const TableDelta &delta = run.tables[number];
+    if (delta.program->relevant.empty())
+        return true;
+    for (DeltaReader reader(run, number); reader.next();)
+        if (is_relevant(delta, reader.slot()))
+            return true;
+    return false;
+}
 
 void consolidate(Run &run, int number, TableDelta &delta) {
     const std::span<AttrNumber> used = delta.program->used;
@@ -47,6 +91,8 @@ void consolidate(Run &run, int number, TableDelta &delta) {
     for (DeltaReader reader(run, number); reader.next();) {
         CHECK_FOR_INTERRUPTS();
         TupleTableSlot *slot = reader.slot();
+        if (!is_relevant(delta, slot))
+            continue;
         for (size_t i = 0; i < n; i++)
             values[i] = slot_getattr(slot, used[i], &nulls[i]);
         zset->add(values, nulls, reader.weight());
@@ -77,7 +123,7 @@ Tuplestorestate *build_relation(Run &run, int number, int sign) {
     nulls[natts - 1] = false;
     for (DeltaReader reader(run, number); reader.next();) {
         CHECK_FOR_INTERRUPTS();
-        if (!has_sign(reader.weight(), sign))
+        if (!has_sign(reader.weight(), sign) || (delta.consolidated == nullptr && !is_relevant(delta, reader.slot())))
             continue;
         for (AttrNumber column : delta.program->used)
             values[column - 1] = slot_getattr(reader.slot(), column, &nulls[column - 1]);
@@ -218,6 +264,10 @@ bool load_deltas(Run &run, const pg::Vector<capture::TableChange> &changes) {
         if (in_sign && out_sign &&
             (delta.rows <= kConsolidateAlways || must_consolidate(*run.program, static_cast<int>(t))))
             consolidate(run, static_cast<int>(t), delta);
+        else if (!has_relevant(run, static_cast<int>(t))) {
+            delta.batches.clear();
+            delta.rows = 0;
+        }
         any |= delta.rows > 0;
     }
     return any;

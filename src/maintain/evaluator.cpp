@@ -82,12 +82,26 @@ Evaluator *Evaluator::over_wide(const analysis::Block &block, const pg::Vector<l
     return compile(quals, reinterpret_cast<List *>(widen(reinterpret_cast<Node *>(block.outputs), context)));
 }
 
-bool Evaluator::outputs(TupleTableSlot *slot, const Datum **values, const bool **nulls) {
+Evaluator *Evaluator::over_relevant(const analysis::Block &block, int input) {
+    List *quals = NIL;
+    for (int i = 0; i < list_length(block.quals); i++) {
+        const algebra::Qual &shape = block.qual_shapes[i];
+        if (shape.inputs == algebra::only(input) && shape.infallible && !shape.anti && shape.watched < 0)
+            quals = lappend(quals, list_nth(block.quals, i));
+    }
+    return quals == NIL ? nullptr : compile(quals, NIL);
+}
+
+bool Evaluator::accepts(TupleTableSlot *slot) {
     ResetExprContext(context_);
     context_->ecxt_scantuple = slot;
     if (last_column_ > 0)
         slot_getsomeattrs(slot, last_column_);
-    if (qual_ != nullptr && !ExecQual(qual_, context_))
+    return qual_ == nullptr || ExecQual(qual_, context_);
+}
+
+bool Evaluator::outputs(TupleTableSlot *slot, const Datum **values, const bool **nulls) {
+    if (!accepts(slot))
         return false;
     for (int i = 0; i < count_; i++) {
         const Output &o = outputs_[i];

@@ -14,11 +14,16 @@ class Evaluator {
     /// Over wide rows. `with_quals` false: the conjuncts were evaluated by SQL.
     static Evaluator *over_wide(const analysis::Block &block, const pg::Vector<lower::WideColumn> &wide,
                                 bool with_quals);
+    /// Of those conditions of the block over this input alone that cannot fail, over the input's rows; no outputs.
+    /// nullptr: there are none.
+    static Evaluator *over_relevant(const analysis::Block &block, int input);
 
     /// Evaluates one row and gives its outputs to the sink, if the conditions hold. False: they do not.
     bool row(TupleTableSlot *slot, RowSink &sink, int64 weight);
     /// Evaluates one row whatever the conditions; the outputs stay valid until the next call.
     bool outputs(TupleTableSlot *slot, const Datum **values, const bool **nulls);
+    /// Whether the conditions hold.
+    bool accepts(TupleTableSlot *slot);
 
   private:
     struct Output {

@@ -107,6 +107,7 @@ struct TableProgram {
     std::span<pg::ColumnOps> ops; // of these
     TupleDesc delta_desc;         // of its change as a relation for SQL
     SPIPlanPtr changed_rows[4];   // for old states: the rows of changed images, by size class; nullptr until needed
+    std::span<Evaluator *> relevant; // a row that none of them accepts takes part in nothing; empty: all rows may
 };
 
 struct Program {

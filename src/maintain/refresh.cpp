@@ -102,7 +102,7 @@ bool same(const catalog::Frontier &a, const catalog::Frontier &b) {
 /// What the logs hold for a view; kept, since views that advance together read the same.
 class Window {
   public:
-    Window(Snapshot at) : at_(at) {}
+    Window(Snapshot at, const pg::Vector<Oid> &views) : at_(at), views_(views) {}
     ~Window() { release(); }
     Window(const Window &) = delete;
     Window &operator=(const Window &) = delete;
@@ -121,12 +121,20 @@ class Window {
             if (known != changes_.end())
                 shown_.push_back(*known);
             else if (catalog::find_log(relid, &log))
-                shown_.push_back(changes_.emplace_back(capture::read_log(log, frontier, at_)));
+                shown_.push_back(changes_.emplace_back(capture::read_log(log, used_of(relid), frontier, at_)));
         }
         return shown_;
     }
 
   private:
+    /// The columns that the views use, of a table that some of them read.
+    Bitmapset *used_of(Oid relid) const {
+        Bitmapset *used = nullptr;
+        for (const Oid view : views_)
+            used = bms_join(used, catalog::used_columns(view, relid));
+        return used;
+    }
+
     void release() {
         for (capture::TableChange &change : changes_)
             capture::release_log_rows(change);
@@ -134,6 +142,7 @@ class Window {
     }
 
     Snapshot at_;
+    const pg::Vector<Oid> &views_;
     std::optional<catalog::Frontier> frontier_;
     pg::Vector<capture::TableChange> changes_;
     pg::Vector<capture::TableChange> shown_;
@@ -154,7 +163,8 @@ int64 count_rows(const pg::Vector<capture::TableChange> &changes) {
 /// One refresh of several views at one snapshot.
 class Refresh {
   public:
-    explicit Refresh(Snapshot at) : at_(at), reached_(catalog::frontier_of(at)), window_(at) {}
+    Refresh(Snapshot at, const pg::Vector<Oid> &views)
+        : at_(at), reached_(catalog::frontier_of(at)), window_(at, views) {}
 
     /// Returns the change rows consumed.
     int64 advance(Oid view, RefreshedView *result) {
@@ -365,7 +375,7 @@ int64 refresh_deferred(const pg::Vector<Oid> &views) {
     Snapshot at = RegisterSnapshot(GetLatestSnapshot());
     int64 rows = 0;
     {
-        Refresh refresh(at);
+        Refresh refresh(at, wanted);
         for (RefreshedView &view : refreshed) {
             std::optional<observe::Building> building;
             if (view.unknown) // just built: what was logged meanwhile

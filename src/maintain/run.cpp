@@ -251,6 +251,9 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
             as.set_setting(name, value);
         if (load_deltas(run, changes)) {
             whole = at != nullptr && is_rebuild_cheaper(run);
+            std::optional<CachedPages> cached;
+            if (at != nullptr)
+                cached.emplace(run);
             whole ? finish_spi(run) : execute(run);
         }
     }

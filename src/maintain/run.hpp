@@ -3,6 +3,7 @@
 
 #include "capture/capture.hpp"
 #include "maintain/groups.hpp"
+#include "pg/run_as.hpp"
 
 namespace upkeep::maintain {
 
@@ -54,6 +55,17 @@ void lock_logs(const pg::Vector<Oid> &sources);
 /// are not weighed.
 bool is_rebuild_cheaper(Run &run);
 inline constexpr int64 kCompareCosts = 250;
+
+/// While one lives, statements are planned as if the pages that they visit were in memory, as far as the settings do not
+/// say so anyway: rows that join with a fresh change are mostly fresh, and lie beside each other. What the planner
+/// thinks of single lookups (four times a page of a scan) makes it read whole tables for some thousand rows.
+class CachedPages {
+  public:
+    explicit CachedPages(const Run &run);
+
+  private:
+    pg::RunAs as_;
+};
 
 /// Whether already to read a change of so many rows is estimated to cost more than computing the view anew.
 bool is_too_much(Oid view, int64 rows);

@@ -5,6 +5,7 @@
 #include "pg/entry.hpp"
 
 extern "C" {
+#include "optimizer/clauses.h"
 #include "tcop/dest.h"
 }
 
@@ -232,6 +233,17 @@ bool serves(const TermPlan &plan, const TermWanted &wanted, bool phantoms, int s
     return plan.changed == wanted.changed && plan.old == wanted.old && plan.phantoms == phantoms;
 }
 
+/// Whether the planner may choose workers for a statement: where it reads stored rows only (theirs can be shared, those of
+/// deltas cannot), and where nothing that is evaluated over its rows meanwhile objects to workers.
+bool may_be_parallel(const BlockProgram &block, const TermWanted &wanted) {
+    if ((wanted.changed | wanted.old) != 0 || wanted.scope != nullptr)
+        return false;
+    Query *evaluated = makeNode(Query);
+    evaluated->commandType = CMD_SELECT;
+    evaluated->targetList = block.block->outputs;
+    return max_parallel_hazard(evaluated) != PROPARALLEL_UNSAFE;
+}
+
 } // namespace
 
 SPIPlanPtr term_plan(Run &run, BlockProgram &block, const TermWanted &wanted) {
@@ -251,7 +263,8 @@ SPIPlanPtr term_plan(Run &run, BlockProgram &block, const TermWanted &wanted) {
             return p.plan;
     pg::InContext in(run.memory);
     const char *sql = plan_text(run, block, wanted);
-    SPIPlanPtr plan = wanted.was != 0 ? prepare_with_old_states(sql) : SPI_prepare(sql, 0, nullptr);
+    SPIPlanPtr plan = wanted.was != 0 ? prepare_with_old_states(sql)
+                                      : SPI_prepare_cursor(sql, 0, nullptr, may_be_parallel(block, wanted) ? CURSOR_OPT_PARALLEL_OK : 0);
     if (plan == nullptr)
         elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
