@@ -161,6 +161,12 @@ CREATE FUNCTION upkeep.has_changed(run bigint, source integer, VARIADIC "any") R
 COMMENT ON FUNCTION upkeep.has_changed(bigint, integer, VARIADIC "any") IS
   'whether the number of rows with these columns has changed in a relation, in the change that a refresh is at';
 
+CREATE FUNCTION upkeep.old_rows(run bigint, source integer, columns int2[], equalities oid[], collations oid[],
+                                VARIADIC "any") RETURNS SETOF record
+  LANGUAGE c STABLE PARALLEL UNSAFE ROWS 5 AS 'MODULE_PATHNAME', 'upkeep_old_rows';
+COMMENT ON FUNCTION upkeep.old_rows(bigint, integer, int2[], oid[], oid[], VARIADIC "any") IS
+  'the rows that a relation had of the images that have changed, by keys, in the change that a refresh is at';
+
 CREATE FUNCTION upkeep.register(view regclass, mode text DEFAULT 'immediate', max_staleness interval DEFAULT NULL,
                                 every interval DEFAULT NULL)
 RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'upkeep_register';

@@ -52,9 +52,10 @@ struct OldRelation {
 /// relation's attribute numbers.
 const char *old_rows_name(int source);
 
-/// Adds the sources that this summand reads, in subqueries too. False: they cannot be read as they were.
+/// Adds the sources that this summand reads, in subqueries too, and those among them of which it reads all old rows
+/// again and again, since it does not ask for them by keys. False: they cannot be read as they were.
 bool reads_relations(const analysis::Block &block, const delta::ScopeTerm &term,
-                     std::span<const OldRelation> relations, std::uint64_t *found);
+                     std::span<const OldRelation> relations, std::uint64_t *found, std::uint64_t *scanned);
 
 /// The summand over the old states: the relations of the set `was` are read as they were. $1 (bigint) is the
 /// number of the run.

@@ -1,5 +1,5 @@
 // What the planner expects of a change and of the whole view, to choose between them.
-#include "maintain/run.hpp"
+#include "maintain/old_state.hpp"
 #include "pg/run_as.hpp"
 
 extern "C" {
@@ -19,9 +19,11 @@ constexpr double kFold = 40;
 constexpr double kWrite = 30;
 constexpr double kCompare = 20;
 
-/// In units of cpu_operator_cost: a row of a tuplestore is read and its key compared. Measured against subqueries that find
-/// their rows by index in memory, for which the planner expects many times what they take.
+/// In units of cpu_operator_cost: a row of a tuplestore is read and its key compared; old rows are looked up by their
+/// keys. Measured against subqueries that find their rows by index in memory, for which the planner expects many times
+/// what they take.
 constexpr double kMeet = 150;
+constexpr double kLookUp = 1000;
 
 struct Expected {
     double cost = 0;
@@ -48,14 +50,16 @@ double plan_cost(SPIPlanPtr plan) {
 }
 
 /// Both summands of the rows that a watched input touches. What one costs over the old states is what it does over the
-/// new ones, and that each touched row meets all old rows of the changed images, which have no index.
+/// new ones, and that each touched row meets the old rows of the changed images: those of its keys, or all.
 double touched_cost(Run &run, BlockProgram &block, algebra::InputSet changed, const delta::ScopeTerm &term) {
     const Expected over_new = expected_of(term_plan(run, block, {changed, changed, 0, 0, &term}));
-    double old_rows = 0;
-    for (size_t i = 0; i < block.block->inputs.size(); i++)
-        if (algebra::has(changed, static_cast<int>(i)))
-            old_rows += static_cast<double>(changed_rows(run, block.block->inputs[i]));
-    return 2 * over_new.cost + over_new.rows * old_rows * kMeet * cpu_operator_cost;
+    double each = kLookUp;
+    for (size_t i = 0; i < block.block->inputs.size(); i++) {
+        const algebra::Input &input = block.block->inputs[i];
+        if (algebra::has(changed, static_cast<int>(i)) && (block.scans >> source_of(*run.program, input) & 1) != 0)
+            each += static_cast<double>(changed_rows(run, input)) * kMeet;
+    }
+    return 2 * over_new.cost + over_new.rows * each * cpu_operator_cost;
 }
 
 /// Rows that are folded into groups, or collected.
@@ -63,11 +67,9 @@ double fold_cost(double rows) {
     return rows * kFold * cpu_tuple_cost;
 }
 
-bool reads_node(const BlockProgram &block) {
-    for (const algebra::Input &input : block.block->inputs)
-        if (input.kind == algebra::InputKind::node)
-            return true;
-    return false;
+/// Rows of a node that are in memory when they are asked for.
+bool reads_node_directly(const BlockProgram &block) {
+    return block.direct && block.block->inputs[0].kind == algebra::InputKind::node;
 }
 
 /// All terms of the blocks over tables; what nodes will report is not known yet.
@@ -103,7 +105,7 @@ double delta_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
 double contents_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
     double cost = 0;
     for (BlockProgram &block : blocks) {
-        if (reads_node(block))
+        if (reads_node_directly(block))
             continue;
         connect_spi(run);
         const Expected expected = expected_of(term_plan(run, block, {0, 0}));
@@ -129,14 +131,17 @@ static double whole_cost(Run &run) {
     Program &program = *run.program;
     double whole = stored_cost(program.view);
     for (NodeProgram &node : program.nodes) {
+        if (node.derived) // what reads it has its query inside
+            continue;
         whole += contents_cost(run, node.blocks);
-        if (!node.in_view && !node.derived)
+        if (!node.in_view)
             whole += stored_cost(node.relid);
     }
     return whole + contents_cost(run, program.output.blocks);
 }
 
-CachedPages::CachedPages(const Run &run) : as_(run.program->owner, pg::RunAs::Path::keep) {
+CachedPages::CachedPages(Run &run) : run_(run), as_(run.program->owner, pg::RunAs::Path::keep) {
+    run.cached = true;
     constexpr double kCached = 1.1;
     if (random_page_cost > kCached * seq_page_cost)
         as_.set_setting("random_page_cost", psprintf("%g", kCached * seq_page_cost));
@@ -144,7 +149,6 @@ CachedPages::CachedPages(const Run &run) : as_(run.program->owner, pg::RunAs::Pa
 
 /// What it costs to follow the change of so many rows.
 static double change_cost(Run &run, int64 rows) {
-    const CachedPages cached(run);
     Program &program = *run.program;
     const double writes = program.output_in_node ? 0 : kWrite;
     double delta = fold_cost(static_cast<double>(rows)) + static_cast<double>(rows) * writes * cpu_tuple_cost;
@@ -163,6 +167,7 @@ bool is_rebuild_cheaper(Run &run) {
         rows += table.rows;
     if (rows < kCompareCosts)
         return false;
+    const CachedPages cached(run);
     return change_cost(run, rows) > whole_cost(run);
 }
 

@@ -17,6 +17,7 @@ OldChanges *make_changes(Run &run) {
     auto *changes = new (palloc(sizeof(OldChanges))) OldChanges();
     changes->number = ++number;
     changes->of_source.resize(run.tables.size() + run.program->nodes.size(), nullptr);
+    changes->old_rows.resize(changes->of_source.size(), nullptr);
     auto *gone = pg::create<MemoryContextCallback>();
     gone->arg = changes;
     gone->func = [](void *arg) { current = current == arg ? nullptr : current; };
@@ -49,12 +50,13 @@ pg::Vector<lower::OldRelation> relations_of(const Program &program) {
 
 /// Notes what the summands over the old states read. False: not all of that can be read as it was.
 bool find_reads(const pg::Vector<lower::OldRelation> &relations, BlockProgram &block) {
-    block.reads = 0;
+    block.reads = block.scans = 0;
     bool fine = true;
     const algebra::InputSet watched = algebra::watched_inputs(block.block->shape());
     delta::scope_terms(watched, watched, [&](const delta::ScopeTerm &term) {
         if (term.old)
-            fine &= lower::reads_relations(*block.block, term, {relations.data(), relations.size()}, &block.reads);
+            fine &= lower::reads_relations(*block.block, term, {relations.data(), relations.size()}, &block.reads,
+                                           &block.scans);
     });
     block.reads_known = true;
     return fine;
@@ -125,29 +127,34 @@ bool is_set(const Run &run, const lower::OldRelation &relation) {
 
 /// The rows that the source had of each image that has changed: those that it has, less the change. nullptr: there are
 /// fewer than that.
-Tuplestorestate *old_rows(Run &run, const lower::OldRelation &relation, ZSet &change, TupleDesc desc) {
+OldRows *find_old_rows(Run &run, const lower::OldRelation &relation, ZSet &change) {
+    auto *rows = new (palloc(sizeof(OldRows))) OldRows{run.memory, &relation, &change, {}, {}};
     ZSet counts(change.columns(), run.memory);
     if (!is_set(run, relation))
         count_rows(run, relation, counts);
-    auto *values = pg::create_array<Datum>(static_cast<size_t>(desc->natts));
-    auto *nulls = pg::create_array<bool>(static_cast<size_t>(desc->natts));
-    std::fill(nulls, nulls + desc->natts, true);
-    Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
     for (const ZSet::Row *row : change.rows()) {
         if (row->weight == 0)
             continue;
         const ZSet::Row *now = counts.find(row->values, row->nulls);
         const int64 old = is_set(run, relation) ? std::max<int64>(-row->weight, 0)
                                                 : (now != nullptr ? now->weight : 0) - row->weight;
-        if (old < 0) {
-            tuplestore_end(rows);
+        if (old < 0)
             return nullptr;
-        }
-        for (size_t i = 0; i < relation.columns.size(); i++) {
-            values[relation.columns[i] - 1] = row->values[i];
-            nulls[relation.columns[i] - 1] = row->nulls[i];
-        }
-        for (int64 i = 0; i < old; i++)
+        if (old > 0)
+            rows->rows.push_back({row, old});
+    }
+    return rows;
+}
+
+/// The same as a relation.
+Tuplestorestate *store(const OldRows &old, TupleDesc desc) {
+    auto *values = pg::create_array<Datum>(static_cast<size_t>(desc->natts));
+    auto *nulls = pg::create_array<bool>(static_cast<size_t>(desc->natts));
+    std::fill(nulls, nulls + desc->natts, true);
+    Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
+    for (const auto &[row, copies] : old.rows) {
+        old.fill(*row, values, nulls);
+        for (int64 i = 0; i < copies; i++)
             tuplestore_putvalues(rows, desc, values, nulls);
     }
     return rows;
@@ -159,19 +166,25 @@ bool make_old_state(Run &run, const lower::OldRelation &relation, ZSet &change) 
     if (run.old_stores[source] != nullptr)
         return true;
     run.old_changes->of_source[source] = &change;
-    TupleDesc desc = lower::delta_descriptor(relation.relid);
-    Tuplestorestate *rows = old_rows(run, relation, change, desc);
-    if (rows == nullptr) {
+    OldRows *old = find_old_rows(run, relation, change);
+    if (old == nullptr) {
         run.broken = true;
         run.broken_why = "more rows have come into a table than it has";
         return false;
     }
+    run.old_changes->old_rows[source] = old;
+    TupleDesc desc = lower::delta_descriptor(relation.relid);
+    Tuplestorestate *rows = store(*old, desc);
     run.old_stores[source] = rows;
     register_relation(lower::old_rows_name(relation.source), desc, rows, tuplestore_tuple_count(rows));
     return true;
 }
 
 } // namespace
+
+int source_of(const Program &program, const algebra::Input &input) {
+    return input.kind == algebra::InputKind::node ? source_of_node(program, input.source) : input.source;
+}
 
 bool can_make_old_states(Program &program) {
     if (program.query->tables.size() + program.nodes.size() > kMaxSources)
@@ -221,11 +234,20 @@ ParamListInfo old_state_params(Run &run) {
     return params;
 }
 
+static OldChanges *changes_in(int64 run, int source) {
+    const bool known = current != nullptr && current->number == run && source >= 0 &&
+                       static_cast<size_t>(source) < current->of_source.size();
+    return known ? current : nullptr;
+}
+
 ZSet *changes_of(int64 run, int source) {
-    if (current == nullptr || current->number != run || source < 0 ||
-        static_cast<size_t>(source) >= current->of_source.size())
-        return nullptr;
-    return current->of_source[static_cast<size_t>(source)];
+    const OldChanges *changes = changes_in(run, source);
+    return changes == nullptr ? nullptr : changes->of_source[static_cast<size_t>(source)];
+}
+
+OldRows *old_rows_of(int64 run, int source) {
+    const OldChanges *changes = changes_in(run, source);
+    return changes == nullptr ? nullptr : changes->old_rows[static_cast<size_t>(source)];
 }
 
 } // namespace upkeep::maintain

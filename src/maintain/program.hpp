@@ -18,6 +18,7 @@ struct TermPlan {
     bool scoped; // of a block with a subquery: the summand
     delta::ScopeTerm scope;
     std::uint64_t was; // sources that it reads as they were
+    bool cached = false;     // planned as if pages were in memory
 };
 
 struct BlockProgram {
@@ -31,6 +32,7 @@ struct BlockProgram {
     Evaluator *wide_outputs; // conditions evaluated by SQL
     Evaluator *wide_all;
     std::uint64_t reads = 0;    // with watched inputs: the sources that the old states are made of (see old_state.hpp)
+    std::uint64_t scans = 0;    // those of them whose old rows are not asked for by keys
     bool reads_known = false;
     pg::Vector<TermPlan> plans;
 };

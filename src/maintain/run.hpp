@@ -34,6 +34,7 @@ struct Run {
     OldChanges *old_changes = nullptr;         // and what has changed in them; see old_state.hpp
     pg::Vector<Tuplestorestate *> old_stores;  // by source: the old rows of the images that have changed
     bool spi = false;                          // connected, deltas registered
+    bool cached = false;                       // a CachedPages lives
     bool broken = false;                       // a row that should be there is not: the view is stale
     const char *broken_why = nullptr;
     int64 rows_in = 0;
@@ -61,9 +62,13 @@ inline constexpr int64 kCompareCosts = 250;
 /// thinks of single lookups (four times a page of a scan) makes it read whole tables for some thousand rows.
 class CachedPages {
   public:
-    explicit CachedPages(const Run &run);
+    explicit CachedPages(Run &run);
+    ~CachedPages() { run_.cached = false; }
+    CachedPages(const CachedPages &) = delete;
+    CachedPages &operator=(const CachedPages &) = delete;
 
   private:
+    Run &run_;
     pg::RunAs as_;
 };
 

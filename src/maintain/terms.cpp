@@ -225,8 +225,8 @@ const char *plan_text(const Run &run, const BlockProgram &block, const TermWante
     return lower::term_sql(*block.block, wanted.changed, wanted.all_changed, block.wide, wanted.old);
 }
 
-bool serves(const TermPlan &plan, const TermWanted &wanted, bool phantoms, int size) {
-    if (plan.size_class != size || plan.beside != wanted.beside || plan.scoped != (wanted.scope != nullptr))
+bool serves(const TermPlan &plan, const TermWanted &wanted, bool phantoms, int size, bool cached) {
+    if (plan.cached != cached || plan.size_class != size || plan.beside != wanted.beside || plan.scoped != (wanted.scope != nullptr))
         return false;
     if (plan.scoped) // one snapshot or another: the old states are read by the same statement
         return plan.was == wanted.was && plan.scope.touching == wanted.scope->touching && plan.scope.untouched == wanted.scope->untouched;
@@ -259,7 +259,7 @@ SPIPlanPtr term_plan(Run &run, BlockProgram &block, const TermWanted &wanted) {
     const int size = size_class(rows);
     const bool phantoms = delta::has_phantoms(wanted.all_changed);
     for (const TermPlan &p : block.plans)
-        if (serves(p, wanted, phantoms, size))
+        if (serves(p, wanted, phantoms, size, run.cached))
             return p.plan;
     pg::InContext in(run.memory);
     const char *sql = plan_text(run, block, wanted);
@@ -269,7 +269,7 @@ SPIPlanPtr term_plan(Run &run, BlockProgram &block, const TermWanted &wanted) {
         elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
     TermPlan kept{wanted.changed, wanted.old,  phantoms, wanted.beside, size, plan, wanted.scope != nullptr, {},
-                  wanted.was};
+                  wanted.was, run.cached};
     if (kept.scoped)
         kept.scope = *wanted.scope;
     block.plans.push_back(kept);
