@@ -168,4 +168,47 @@ SELECT * FROM upkeep.verify('of_copies');
 UPDATE copies SET k = 1 WHERE k = 3;
 SELECT * FROM upkeep.verify('of_copies');
 
+-- Copies meet all windows in one order: they are numbered below windows that are computed together, and by the results
+-- of one window below another one. Sets in the select list are made above, sets that are group keys below.
+CREATE TABLE twins (k int, x int, y text);
+INSERT INTO twins SELECT g % 3, g % 2, 'a' FROM generate_series(1, 12) g;
+INSERT INTO twins SELECT NULL, g % 2, NULL FROM generate_series(1, 4) g;
+CREATE TABLE twin_views (view regclass);
+CREATE MATERIALIZED VIEW twins_over_all AS SELECT k, row_number() OVER (ORDER BY k, x) AS a, row_number() OVER (ORDER BY x DESC) AS b FROM twins;
+CREATE MATERIALIZED VIEW twins_together AS
+    SELECT row_number() OVER (PARTITION BY k ORDER BY x) AS a, row_number() OVER (PARTITION BY k ORDER BY x DESC) AS b FROM twins;
+CREATE MATERIALIZED VIEW twins_apart AS SELECT k, row_number() OVER (PARTITION BY k) AS a, row_number() OVER (ORDER BY k) AS b FROM twins;
+CREATE MATERIALIZED VIEW twins_of_groups AS
+    SELECT lag(n) OVER (ORDER BY n) AS a, row_number() OVER (ORDER BY n DESC) AS b FROM (SELECT count(*) AS n FROM twins GROUP BY k, x) q;
+CREATE MATERIALIZED VIEW twins_running AS
+    SELECT row_number() OVER (ORDER BY k, x) AS a,
+        sum(x) OVER (PARTITION BY x ORDER BY k, x DESC ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS b,
+        string_agg(k::text, ',') OVER (PARTITION BY k, x ORDER BY x, k) AS c
+    FROM twins;
+CREATE MATERIALIZED VIEW twins_sets AS
+    SELECT k, generate_series(1, x + 1) AS g, row_number() OVER (ORDER BY k, x) AS a, row_number() OVER (ORDER BY x DESC, k) AS b,
+        string_agg(y, ',') OVER (PARTITION BY k ORDER BY x) AS c
+    FROM twins;
+CREATE MATERIALIZED VIEW twins_grouped_sets AS
+    SELECT k, generate_series(1, x + 1) AS g, row_number() OVER (ORDER BY k) AS a, row_number() OVER (ORDER BY k DESC) AS b, count(*) AS n
+    FROM twins GROUP BY k, g, x;
+INSERT INTO twin_views SELECT oid FROM pg_class WHERE relname LIKE 'twins\_%';
+SELECT count(upkeep.register(view)) FROM twin_views;
+SELECT view, step, strategy, unnest(regexp_matches(sql, '\w+\(\w*\) OVER \([^)]*\)', 'g'))
+FROM twin_views, upkeep.explain(view::text) WHERE view::text ~ 'all|together|apart' AND operator = 'window' ORDER BY view::text, 2, 4;
+CREATE FUNCTION wrong_twins() RETURNS TABLE (view regclass, side text, contents text) LANGUAGE sql AS
+    $$ SELECT view, v.* FROM twin_views, upkeep.verify(view) v ORDER BY view::text, 2, 3 $$;
+INSERT INTO twins VALUES (1, 1, 'a'), (NULL, NULL, NULL), (NULL, NULL, NULL), (2, 0, 'c'), (2, 0, 'c'), (0, 1, 'a');
+SELECT * FROM wrong_twins();
+UPDATE twins SET k = 1 WHERE k = 2;
+SELECT * FROM wrong_twins();
+DELETE FROM twins WHERE ctid IN (SELECT max(ctid) FROM twins GROUP BY k, x);
+SELECT * FROM wrong_twins();
+UPDATE twins SET x = 1 - x;
+SELECT * FROM wrong_twins();
+UPDATE twins SET y = 'z' WHERE k = 1;
+SELECT * FROM wrong_twins();
+DELETE FROM twins WHERE x = 0;
+SELECT * FROM wrong_twins();
+
 DROP SCHEMA free_choices CASCADE;

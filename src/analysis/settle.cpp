@@ -234,7 +234,7 @@ Query *begin_outer(Query *inner) {
 void finish_outer(Query *outer, Query *inner) {
     auto *entry = linitial_node(RangeTblEntry, outer->rtable);
     List *names = NIL;
-    for (int i = 0; i < list_length(inner->targetList); i++)
+    for (int i = 0; i < list_length(visible_entries(inner)); i++)
         names = lappend(names, makeString(psprintf("c%d", i + 1)));
     entry->alias = makeAlias("settled", names);
     entry->eref = static_cast<Alias *>(copyObjectImpl(entry->alias));

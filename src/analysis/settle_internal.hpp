@@ -42,4 +42,8 @@ void finish_outer(Query *outer, Query *inner);
 /// Whether the expressions hold a key of the level's rows, so that no two of them are copies.
 bool tells_rows_apart(Query *q, List *expressions);
 
+/// A further column of a level: numbers, from 1, for the rows that are copies of each other. It is the level's only
+/// window function.
+TargetEntry *add_copy_number(Query *q);
+
 } // namespace upkeep::analysis

@@ -1,6 +1,7 @@
-// Windows: which functions depend on the order among peers, and windows in which no rows but copies are peers.
+// Windows in which no rows but copies are peers, and in which copies meet in one order.
 #include "analysis/image_order.hpp"
 #include "analysis/settle_internal.hpp"
+#include "analysis/window_remedy.hpp"
 #include "pg/entry.hpp"
 
 extern "C" {
@@ -17,101 +18,6 @@ namespace {
 constexpr Oid kGreaterEqual = 430; // pg_catalog.>=(bigint, integer)
 constexpr int kWholePartition = FRAMEOPTION_NONDEFAULT | FRAMEOPTION_ROWS | FRAMEOPTION_BETWEEN |
                                 FRAMEOPTION_START_UNBOUNDED_PRECEDING | FRAMEOPTION_END_UNBOUNDED_FOLLOWING;
-
-// What takes the place of a window.
-enum class Remedy : std::uint8_t {
-    none,    // nothing depends on the order among peers, or nothing can be done
-    order,   // a longer ORDER BY, the same frame
-    number,  // a longer ORDER BY, no frame: for functions that have none
-    whole,   // a longer ORDER BY, the whole partition as frame
-    peers,   // each group of peers as a partition of its own, which is the frame
-    nth,     // as whole, where the frame reaches as far
-    running, // the value at the last of the peers, of a frame that ends at each row and its copies
-};
-
-struct Frame {
-    int options;
-    bool ordered;
-
-    bool rows() const { return options & FRAMEOPTION_ROWS; }
-    bool from_first() const {
-        return (options & FRAMEOPTION_START_UNBOUNDED_PRECEDING) ||
-               (!rows() && !ordered && (options & FRAMEOPTION_START_CURRENT_ROW));
-    }
-    bool to_last() const {
-        return (options & FRAMEOPTION_END_UNBOUNDED_FOLLOWING) ||
-               (!rows() && !ordered && (options & FRAMEOPTION_END_CURRENT_ROW));
-    }
-    bool from_peers() const { return !rows() && ordered && (options & FRAMEOPTION_START_CURRENT_ROW); }
-    bool to_peers() const { return !rows() && ordered && (options & FRAMEOPTION_END_CURRENT_ROW); }
-    bool to_peers_or_more() const {
-        return to_peers() || to_last() || (options & FRAMEOPTION_END_OFFSET_FOLLOWING) != 0;
-    }
-    bool from_peers_or_more() const {
-        return from_peers() || from_first() || (options & FRAMEOPTION_START_OFFSET_PRECEDING) != 0;
-    }
-};
-
-bool is_numbering(Oid function) {
-    switch (function) {
-    case F_ROW_NUMBER:
-    case F_NTILE:
-    case F_LAG_ANYELEMENT:
-    case F_LAG_ANYELEMENT_INT4:
-    case F_LAG_ANYCOMPATIBLE_INT4_ANYCOMPATIBLE:
-    case F_LEAD_ANYELEMENT:
-    case F_LEAD_ANYELEMENT_INT4:
-    case F_LEAD_ANYCOMPATIBLE_INT4_ANYCOMPATIBLE:
-        return true;
-    default:
-        return false;
-    }
-}
-
-Remedy remedy_of_rows(const Frame &frame, bool sensitive) {
-    if (frame.options & (FRAMEOPTION_EXCLUDE_GROUP | FRAMEOPTION_EXCLUDE_TIES))
-        return Remedy::none;
-    return frame.from_first() && frame.to_last() && !sensitive ? Remedy::none : Remedy::order;
-}
-
-Remedy remedy_of_value(Oid function, const Frame &frame) {
-    switch (function) {
-    case F_FIRST_VALUE:
-        if (frame.from_first() && frame.to_peers_or_more())
-            return Remedy::whole;
-        return frame.from_peers() && frame.to_peers_or_more() ? Remedy::peers : Remedy::none;
-    case F_LAST_VALUE:
-        if (frame.to_last() && frame.from_peers_or_more())
-            return Remedy::whole;
-        return frame.to_peers() && frame.from_peers_or_more() ? Remedy::peers : Remedy::none;
-    case F_NTH_VALUE:
-        if (frame.from_peers() && frame.to_peers())
-            return Remedy::peers;
-        return frame.from_first() && frame.to_peers() ? Remedy::nth : Remedy::none;
-    default:
-        if (frame.from_peers() && frame.to_peers())
-            return Remedy::peers;
-        return frame.from_first() && frame.to_peers() ? Remedy::running : Remedy::none;
-    }
-}
-
-Remedy find_remedy(const WindowFunc *function, const WindowClause *window) {
-    const Frame frame{window->frameOptions, window->orderClause != NIL};
-    if (is_numbering(function->winfnoid))
-        return Remedy::number;
-    const bool is_value =
-        function->winfnoid == F_FIRST_VALUE || function->winfnoid == F_LAST_VALUE || function->winfnoid == F_NTH_VALUE;
-    if (!function->winagg && !is_value)
-        return Remedy::none; // rank() and its like are determined; of others nothing is known
-    const bool sensitive = is_value || is_order_sensitive(function->winfnoid, function->args);
-    if (frame.rows())
-        return remedy_of_rows(frame, sensitive);
-    if (!sensitive || (frame.options & FRAMEOPTION_EXCLUSION) != 0)
-        return Remedy::none;
-    if (frame.from_first() && frame.to_last())
-        return Remedy::whole;
-    return remedy_of_value(function->winfnoid, frame);
-}
 
 // What rows must agree in to be exchanged without a trace: every part of the columns that is no window function.
 bool collect_parts(Node *node, List **parts) {
@@ -143,11 +49,13 @@ Index window_number(const Query *q, const WindowClause *window) {
 class Windows {
   public:
     explicit Windows(Query *q) : q_(q) {
+        if (q->hasTargetSRFs && q->groupClause != NIL)
+            divide_from_groups();
         ListCell *cell;
         foreach (cell, q->targetList)
             collect_parts(reinterpret_cast<Node *>(lfirst_node(TargetEntry, cell)->expr), &parts_);
         parts_ = distinct_expressions(static_cast<List *>(copyObjectImpl(parts_)));
-        copies_ = !q->hasTargetSRFs && !tells_rows_apart(q, parts_);
+        copies_ = !tells_rows_apart(q, parts_);
     }
 
     void settle() {
@@ -158,9 +66,12 @@ class Windows {
         }
         if (!running_.empty())
             split();
-        else if (copies_)
-            while (List *first = first_of_several())
-                nest(first);
+        if (!copies_)
+            return;
+        if (several_together())
+            number_copies();
+        while (List *first = first_of_several())
+            nest(first);
     }
 
   private:
@@ -191,9 +102,15 @@ class Windows {
     static bool numbers_copies(const Made &made);
     bool numbers_copies_in(const WindowClause *window) const;
     int place_outside(const WindowFunc *function) const;
+    List *open_windows() const;
     List *first_of_several() const;
+    bool several_together() const;
+    void extend_orders(List *results);
     void nest(List *first);
+    void number_copies();
+    void divide_from_groups();
     Query *divide(List *windows);
+    bool makes_set(Node *node) const;
     Node *lift(Node *node, Query *outer, Query *inner);
 
     Query *q_;
@@ -270,7 +187,7 @@ Node *Windows::replace(Node *node) {
 Node *Windows::replace_function(WindowFunc *function) {
     const WindowClause *window = find(function->winref);
     const Remedy remedy = find_remedy(function, window);
-    if (remedy == Remedy::none || (remedy == Remedy::running && q_->hasTargetSRFs))
+    if (remedy == Remedy::none)
         return reinterpret_cast<Node *>(function);
     WindowClause *settled = find_or_make(window, remedy);
     if (settled == nullptr)
@@ -308,6 +225,21 @@ Node *Windows::make_nth(WindowFunc *function, Index frame) {
     return reinterpret_cast<Node *>(result);
 }
 
+// A set that is a group key is made below the windows, all others are made above them. Its column becomes one of a query
+// below.
+void Windows::divide_from_groups() {
+    outside_ = q_->windowClause;
+    Query *inner = divide(outside_);
+    inner->hasWindowFuncs = false;
+    inner->windowClause = outside_ = NIL;
+}
+
+// Whether an expression has several values for each row of the level.
+bool Windows::makes_set(Node *node) const {
+    return expression_returns_set(node) &&
+           !has_expression(get_sortgrouplist_exprs(q_->groupClause, q_->targetList), node);
+}
+
 // The level becomes a query with these windows over one with all others, which is returned.
 Query *Windows::divide(List *windows) {
     Query *inner = makeNode(Query);
@@ -320,7 +252,8 @@ Query *Windows::divide(List *windows) {
     ListCell *cell;
     foreach (cell, q_->targetList) { // what clauses refer to keeps its number
         const auto *entry = lfirst_node(TargetEntry, cell);
-        if (entry->ressortgroupref == 0 || contain_windowfuncs(reinterpret_cast<Node *>(entry->expr)))
+        auto *expression = reinterpret_cast<Node *>(entry->expr);
+        if (entry->ressortgroupref == 0 || contain_windowfuncs(expression) || makes_set(expression))
             continue;
         auto *copy = static_cast<TargetEntry *>(copyObjectImpl(entry));
         copy->resno = static_cast<AttrNumber>(list_length(inner->targetList) + 1);
@@ -342,6 +275,8 @@ Query *Windows::divide(List *windows) {
     foreach (cell, outer->windowClause)
         lfirst_node(WindowClause, cell)->winref = static_cast<Index>(foreach_current_index(cell) + 1);
     outer->hasWindowFuncs = true;
+    outer->hasTargetSRFs = expression_returns_set(reinterpret_cast<Node *>(outer->targetList));
+    inner->hasTargetSRFs = expression_returns_set(reinterpret_cast<Node *>(inner->targetList));
     outer->distinctClause = q_->distinctClause;
     outer->hasDistinctOn = q_->hasDistinctOn;
     outer->sortClause = q_->sortClause;
@@ -352,6 +287,10 @@ Query *Windows::divide(List *windows) {
     IncrementVarSublevelsUp(reinterpret_cast<Node *>(inner), 1, 1);
     finish_outer(outer, inner);
     *q_ = *outer;
+    for (Made &made : made_) // the outer query has copies
+        for (int i = 0; i < list_length(outside_); i++)
+            if (list_nth(outside_, i) == made.window)
+                made.window = list_nth_node(WindowClause, q_->windowClause, i);
     return inner;
 }
 
@@ -362,23 +301,49 @@ void Windows::split() {
     List *windows = NIL;
     for (const Running &running : running_)
         windows = list_append_unique_ptr(windows, running.peers);
-    divide(windows);
+    q_ = divide(windows);
+    running_.clear();
 }
 
-// The windows of the level that sort as its first settled one does; NIL where all settled windows do.
+// The settled windows that number copies of which none has the order. Those without PARTITION BY come last: a change of
+// one row can change all their results, and with them all that is above.
+List *Windows::open_windows() const {
+    List *windows = NIL;
+    for (const bool divided : {true, false})
+        for (const Made &made : made_)
+            if (numbers_copies(made) && !list_member_ptr(done_, made.window) &&
+                (made.window->partitionClause != NIL) == divided)
+                windows = list_append_unique_ptr(windows, made.window);
+    return windows;
+}
+
+bool sort_alike(const WindowClause *a, const WindowClause *b) {
+    return equal(a->partitionClause, b->partitionClause) && equal(a->orderClause, b->orderClause);
+}
+
+// Those that divide and sort as the first one does; NIL where all do.
 List *Windows::first_of_several() const {
-    List *first = NIL;
-    bool several = false;
-    const auto order = [](const WindowClause *w) { return list_concat_copy(w->partitionClause, w->orderClause); };
-    for (const Made &made : made_) {
-        if (!numbers_copies(made) || list_member_ptr(done_, made.window))
-            continue;
-        if (first == NIL || equal(order(linitial_node(WindowClause, first)), order(made.window)))
-            first = lappend(first, made.window);
-        else
-            several = true;
-    }
-    return several ? first : NIL;
+    List *windows = open_windows(), *same = NIL;
+    ListCell *cell;
+    foreach (cell, windows)
+        if (sort_alike(linitial_node(WindowClause, windows), lfirst_node(WindowClause, cell)))
+            same = lappend(same, lfirst(cell));
+    return list_length(same) < list_length(windows) ? same : NIL;
+}
+
+// Whether some of them sort otherwise, and may be computed together (analysis/window.cpp).
+bool Windows::several_together() const {
+    List *windows = open_windows();
+    for (int i = 0; i < list_length(windows); i++)
+        for (int j = 0; j < i; j++) {
+            const auto *a = list_nth_node(WindowClause, windows, i), *b = list_nth_node(WindowClause, windows, j);
+            const bool together = a->partitionClause == NIL
+                                      ? b->partitionClause == NIL
+                                      : list_intersection(a->partitionClause, b->partitionClause) != NIL;
+            if (together && !sort_alike(a, b))
+                return true;
+        }
+    return false;
 }
 
 // Whether functions of this window make a difference between rows that are copies.
@@ -402,24 +367,46 @@ int Windows::place_outside(const WindowFunc *function) const {
     return -1;
 }
 
-// Of rows that are copies, it is open which gets which result of a window. A second window that sorts otherwise must
-// meet them in the same order: its ORDER BY goes on with the results of the first one, which a query below computes.
+// Of rows that are copies, it is open which gets which result of a window. A second window that divides or sorts
+// otherwise must meet them in the same order: its ORDER BY goes on with the results of the first one, which a query
+// below computes.
 void Windows::nest(List *first) {
     done_ = list_concat(done_, first);
-    List *results = NIL;
     outside_ = NIL;
     ListCell *cell;
-    foreach (cell, q_->windowClause)
-        if (!list_member_ptr(first, lfirst(cell)))
+    foreach (cell, q_->windowClause) {
+        const auto *window = lfirst_node(WindowClause, cell);
+        const bool goes_below = list_member_ptr(first, window) ||
+                                (window->partitionClause != NIL && !numbers_copies_in(window));
+        if (!goes_below)
             outside_ = lappend(outside_, lfirst(cell));
+    }
     Query *inner = divide(outside_);
-    for (Made &made : made_) // the outer query has copies
-        for (int i = 0; i < list_length(outside_); i++)
-            if (list_nth(outside_, i) == made.window)
-                made.window = list_nth_node(WindowClause, q_->windowClause, i);
-    foreach (cell, inner->targetList)
-        if (IsA(lfirst_node(TargetEntry, cell)->expr, WindowFunc))
-            results = lappend(results, makeVarFromTargetEntry(1, lfirst_node(TargetEntry, cell)));
+    List *results = NIL;
+    foreach (cell, inner->targetList) {
+        auto *entry = lfirst_node(TargetEntry, cell);
+        ListCell *w;
+        foreach (w, first)
+            if (IsA(entry->expr, WindowFunc) &&
+                reinterpret_cast<WindowFunc *>(entry->expr)->winref == lfirst_node(WindowClause, w)->winref)
+                results = lappend(results, makeVarFromTargetEntry(1, entry));
+    }
+    extend_orders(results);
+}
+
+// Where windows that sort otherwise are computed together, they stay so over a query that numbers the copies.
+void Windows::number_copies() {
+    outside_ = q_->windowClause;
+    Query *inner = divide(outside_);
+    TargetEntry *number = add_copy_number(inner);
+    finish_outer(q_, inner);
+    extend_orders(list_make1(makeVarFromTargetEntry(1, number)));
+    done_ = list_concat(done_, open_windows());
+}
+
+// Copies come in the order of what a query below says of them.
+void Windows::extend_orders(List *results) {
+    ListCell *cell;
     foreach (cell, q_->windowClause) {
         auto *window = lfirst_node(WindowClause, cell);
         if (!numbers_copies_in(window))
@@ -440,9 +427,9 @@ Node *Windows::lift(Node *node, Query *outer, Query *inner) {
     } context{this, outer, inner};
     if (node == nullptr || IsA(node, Const))
         return node;
-    // A row made for an order is made again outside: its type is no column's.
-    const bool is_expression =
-        !IsA(node, List) && !IsA(node, CaseWhen) && !IsA(node, NamedArgExpr) && !IsA(node, RowExpr);
+    // A row made for an order is made again outside: its type is no column's. So are sets.
+    const bool is_expression = !IsA(node, List) && !IsA(node, CaseWhen) && !IsA(node, NamedArgExpr) &&
+                               !IsA(node, RowExpr) && !makes_set(node);
     const int place = IsA(node, WindowFunc) ? place_outside(castNode(WindowFunc, node)) : -1;
     if (!is_expression || place >= 0 || (!IsA(node, WindowFunc) && contain_windowfuncs(node))) {
         Node *result = pg::mutate_tree(
