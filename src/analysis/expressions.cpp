@@ -291,6 +291,10 @@ const pg::Refusal *check_clauses(const Query *q) {
     foreach (lc, q->rtable)
         if (lfirst_node(RangeTblEntry, lc)->tablesample != nullptr)
             return tablesample();
+    foreach (lc, q->cteList)
+        if (leaves_path_open(lfirst_node(CommonTableExpr, lc)))
+            return make_refusal("unsupported-clause", kOpenPath,
+                                psprintf("A query with %s is not maintained incrementally.", kOpenPath), kRewrite);
     return nullptr;
 }
 

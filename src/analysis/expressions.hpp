@@ -12,6 +12,9 @@ const pg::Refusal *check_expression(Node *expression, ViewQuery *view);
 /// The same for a whole query that is evaluated as it stands, with all that is inside it.
 const pg::Refusal *check_subquery(Query *query, ViewQuery *view);
 
+/// The same for one function (an aggregate).
+const pg::Refusal *check_function(Oid function, ViewQuery *view);
+
 /// The refusal of a system column such as ctid.
 const pg::Refusal *refuse_system_column(AttrNumber column);
 
@@ -19,8 +22,12 @@ const pg::Refusal *refuse_system_column(AttrNumber column);
 const pg::Refusal *row_locking();
 const pg::Refusal *tablesample();
 
-/// The same for one function (an aggregate).
-const pg::Refusal *check_function(Oid function, ViewQuery *view);
+/// Whether PostgreSQL is free in the paths of a SEARCH or CYCLE clause: it adds their columns to the recursive term, behind
+/// its back, so that DISTINCT keeps one of several paths, and LIMIT and windows do not sort by them.
+bool leaves_path_open(const CommonTableExpr *cte);
+inline constexpr const char *kOpenPath =
+    "DISTINCT, LIMIT or a window function in the recursive term of SEARCH or CYCLE";
+
 
 /// True if evaluating the expression can never raise an error (every function in it is leakproof, or it is a plain
 /// equality of columns).

@@ -240,6 +240,8 @@ bool Analyser::recursive_cte(CommonTableExpr *cte, List *scopes, int *number) {
         }
     if (is_correlated(cte))
         return not_yet("a recursive query with outer references");
+    if (leaves_path_open(cte))
+        return not_yet(kOpenPath);
     CommonTableExpr *expanded = expand_search_and_cycle(cte);
     if (expanded == nullptr)
         return not_yet("SEARCH or CYCLE over columns whose equal values can look different");

@@ -115,6 +115,16 @@ bool have_texts(const CommonTableExpr *cte, const List *columns) {
 
 } // namespace
 
+bool leaves_path_open(const CommonTableExpr *cte) {
+    if (cte->search_clause == nullptr && cte->cycle_clause == nullptr)
+        return false;
+    const auto *q = castNode(Query, cte->ctequery);
+    const Node *recursive = castNode(SetOperationStmt, q->setOperations)->rarg;
+    const Query *term = rt_fetch(castNode(RangeTblRef, recursive)->rtindex, q->rtable)->subquery;
+    return term->distinctClause != NIL || term->hasWindowFuncs || term->limitCount != nullptr ||
+           term->limitOffset != nullptr;
+}
+
 CommonTableExpr *expand_search_and_cycle(const CommonTableExpr *cte) {
     auto *copy = castNode(CommonTableExpr, static_cast<Node *>(copyObjectImpl(cte)));
     if (cte->search_clause == nullptr && cte->cycle_clause == nullptr)
