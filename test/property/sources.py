@@ -36,6 +36,7 @@ class Sources(Operators, Subqueries, Windows, Recursions):
         self.ctes = []
         self.counter = 0
         self.used = set()
+        self.determined = True
 
     def fresh(self, prefix):
         self.counter += 1

@@ -32,6 +32,8 @@ class Views:
         if not self.sources.used:        # constants only: nothing that could change
             return self.grow(name)
         self.finish(query, shape)
+        if not self.sources.determined:
+            self.weaken("none")
         helpers = self.sources.helpers
         view = View(name, query, helpers, shape, self.compare, self.sources.used, self.fallible)
         view.indexes = self.indexes(view)

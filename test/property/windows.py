@@ -87,10 +87,10 @@ class Windows:
         """Adds window function calls to a select. True: the result is determined."""
         items, determined = list(select.items), True
         # Of rows that are copies, it is open which gets which pair of results of two functions: verify settles that.
-        copies = not select.group and not select.distinct
+        copies = not select.group
         for number in range(count):
             sql, kind, sure = self.window(items, tied)
-            determined &= sure and (number == 0 or not copies or not tied)
+            determined &= sure and (number == 0 or not copies)
             select.items.append(Item(sql, kind, f"w{number}", aggregate=True))
         return determined
 
@@ -139,7 +139,7 @@ class Windows:
             select, _ = self.grouped_select(limit, depth)
         else:
             select = self.clear_select(limit, depth)
-        self.lay_windows(select, self.rng.choice([1, 1, 2]))
+        self.determined &= self.lay_windows(select, self.rng.choice([1, 1, 2]))
         return select, self.columns_of([i for i in select.items if i.kind not in AMBIGUOUS])
 
     def first_select(self, limit, depth):
