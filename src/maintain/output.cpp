@@ -13,6 +13,7 @@ namespace {
 /// One changed row of a keyed view.
 struct Change {
     uint64 hash; // of the key
+    size_t place; // among all changes: the two rows of a key come close to each other, as a rule
     const ZSet::Row *row;
 };
 
@@ -100,12 +101,22 @@ bool apply_key(Output &o, const ZSet::Row *leaves, const ZSet::Row *comes, bool 
     return true;
 }
 
+/// Brings the other row of the first change's key next to it. Different keys can have one hash.
+void bring_together(const Output &o, std::span<Change> changes) {
+    for (size_t i = 1; i < changes.size() && changes[i].hash == changes[0].hash; i++)
+        if (same_key(o, changes[0].row, changes[i].row)) {
+            std::swap(changes[1], changes[i]);
+            return;
+        }
+}
+
 bool apply_keyed(Output &o, std::span<Change> changes) {
     // A user's unique index must survive swapped values: then all deletes go before all inserts.
     const bool deletes_first = has_other_unique_indexes(o.target);
     for (size_t i = 0; i < changes.size();) {
         const ZSet::Row *leaves = nullptr, *comes = nullptr;
         size_t next = i;
+        bring_together(o, changes.subspan(i));
         for (; next < changes.size() && changes[next].hash == changes[i].hash &&
                same_key(o, changes[i].row, changes[next].row);
              next++) {
@@ -135,7 +146,7 @@ bool apply_to_view(Run &run, ZSet &delta) {
     pg::Vector<Change> changes;
     for (ZSet::Row *row : delta.rows())
         if (row->weight != 0)
-            changes.push_back({row->hash, row});
+            changes.push_back({row->hash, changes.size(), row});
     if (changes.empty())
         return true;
     Output o{run,    open_target(run.program->view, program.identity), nullptr, nullptr, program.identity, nullptr,
@@ -150,8 +161,9 @@ bool apply_to_view(Run &run, ZSet &delta) {
             load_key(o, c.row);
             c.hash = identity_hash(o.target, o.key, o.key_nulls);
         }
-    // In the order of the hashes, the same for every writer; equal keys next to each other.
-    std::sort(changes.begin(), changes.end(), [](const Change &a, const Change &b) { return a.hash < b.hash; });
+    // In the order of the hashes, the same for every writer.
+    std::sort(changes.begin(), changes.end(),
+              [](const Change &a, const Change &b) { return a.hash != b.hash ? a.hash < b.hash : a.place < b.place; });
     // No key locks, even where no unique index guards the keys: a key of this view is made of primary keys, guarded by
     // their indexes and by the tags of the join, or the key of a group, whose row of the state is locked by now.
     const bool fine = program.keyed ? apply_keyed(o, {changes.data(), changes.size()})
