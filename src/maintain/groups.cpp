@@ -115,8 +115,31 @@ void GroupTable::add_distinct(int tally, ZSet &change) {
     }
 }
 
+namespace {
+
+/// Different keys can have one hash (that of numerics leaves the sign out); they come in the order of their types.
+bool is_before(const NodeProgram &node, const Group *a, const Group *b) {
+    if (a->hash != b->hash)
+        return a->hash < b->hash;
+    for (size_t k = 0; k < node.key_ops.size(); k++) {
+        const pg::ColumnOps &ops = node.key_ops[k];
+        if (a->nulls[k] != b->nulls[k])
+            return a->nulls[k];
+        TypeCacheEntry *type = lookup_type_cache(ops.type, TYPECACHE_CMP_PROC_FINFO);
+        if (a->nulls[k] || !OidIsValid(type->cmp_proc_finfo.fn_oid))
+            continue;
+        const int32 order =
+            DatumGetInt32(FunctionCall2Coll(&type->cmp_proc_finfo, ops.collation, a->keys[k], b->keys[k]));
+        if (order != 0)
+            return order < 0;
+    }
+    return false;
+}
+
+} // namespace
+
 std::span<Group *> GroupTable::in_lock_order() {
-    std::sort(groups_, groups_ + count_, [](const Group *a, const Group *b) { return a->hash < b->hash; });
+    std::sort(groups_, groups_ + count_, [&](const Group *a, const Group *b) { return is_before(node_, a, b); });
     return {groups_, static_cast<size_t>(count_)};
 }
 

@@ -40,7 +40,7 @@ class GroupTable final : public RowSink {
     /// The group with this key, or nullptr.
     Group *find(const Datum *values, const bool *nulls);
 
-    /// The groups in the order in which their rows are locked (by hash of the key, the same for every writer).
+    /// The groups in the order in which their rows are locked (by hash of the key, then by the key, the same for every writer).
     std::span<Group *> in_lock_order();
     bool is_empty() const { return count_ == 0; }
     size_t size() const { return static_cast<size_t>(count_); }
