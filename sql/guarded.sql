@@ -69,4 +69,17 @@ SELECT upkeep.register('choices');
 UPDATE t SET x = 14 WHERE id = 15;
 INSERT INTO t (id, g, x) VALUES (30, 1, 0);
 SELECT * FROM upkeep.verify('choices');
+
+-- LIMIT 1 behind an aggregate: it is evaluated for the rows that ask, and not kept for all its keys.
+CREATE TABLE parts (thing int, weight int);
+INSERT INTO parts SELECT id, 7 FROM t LIMIT 2;
+INSERT INTO parts VALUES (-1, 0);
+CREATE MATERIALIZED VIEW kept AS SELECT id, (SELECT max(100 / weight) FROM parts p WHERE p.thing = t.id) AS m FROM t;
+CREATE MATERIALIZED VIEW asked AS SELECT id, (SELECT max(100 / weight) FROM parts p WHERE p.thing = t.id LIMIT 1) AS m FROM t;
+\set VERBOSITY terse
+SELECT upkeep.register('kept');
+\set VERBOSITY default
+SELECT upkeep.register('asked');
+INSERT INTO parts VALUES (-2, 0), (15, 5);
+SELECT * FROM upkeep.verify('asked');
 DROP SCHEMA guarded CASCADE;
