@@ -193,5 +193,18 @@ GRANT SELECT ON copies TO verify_owner;
 ALTER MATERIALIZED VIEW owned OWNER TO verify_owner;
 SELECT contents FROM upkeep.verify('owned') WHERE side = 'query';
 
+-- Groups that do not show their keys: which of those that show the same is meant is open.
+CREATE TABLE forms (g int, n numeric);
+INSERT INTO forms VALUES (1, 1), (2, 1), (3, 1.00), (4, 1), (5, 1.0);
+CREATE MATERIALIZED VIEW hidden_keys AS SELECT max(n) AS n FROM forms GROUP BY g;
+SELECT upkeep.register('hidden_keys');
+INSERT INTO forms VALUES (3, 1), (5, 1), (4, 1.0);
+SELECT * FROM upkeep.verify('hidden_keys');
+SELECT upkeep.unregister('hidden_keys');
+DELETE FROM forms WHERE n::text = '1.00';
+SELECT * FROM upkeep.verify('hidden_keys');
+DELETE FROM forms WHERE g < 3;
+SELECT count(*) FROM upkeep.verify('hidden_keys') WHERE side = 'view';
+
 DROP SCHEMA verifying CASCADE;
 DROP ROLE verify_reader, verify_owner;

@@ -146,10 +146,9 @@ bool is_scaled_alike(Datum a, Datum b, bool exact) {
 // The comparison of one row of the view with one of the query.
 class Judge {
   public:
-    Judge(const analysis::FreeChoices *choices, const Difference &difference)
-        : choices_(choices), desc_(difference.query_desc), columns_(prepare_columns(desc_)),
-          extremes_(prepare_extremes(choices, desc_)), bounds_(choices, desc_),
-          images_(choices, desc_, difference.query) {}
+    Judge(const analysis::FreeChoices *choices, TupleDesc desc, const pg::Vector<Row> &query)
+        : choices_(choices), desc_(desc), columns_(prepare_columns(desc_)), extremes_(prepare_extremes(choices, desc_)),
+          bounds_(choices, desc_), images_(choices, desc_, query) {}
 
     bool is_permitted(const Row &view, const Row &query, int query_number) {
         bool same_keys = true;
@@ -229,6 +228,37 @@ class Judge {
     InputImages images_;
 };
 
+// The rows of the query that may be what a row of the view stands for. Of copies, which differ in the further columns
+// alone, as many can be as are too many.
+class Candidates {
+  public:
+    explicit Candidates(const Difference &difference) : rows_(difference.query), first_(difference.first_copy) {
+        rows_.insert(rows_.end(), difference.spare.begin(), difference.spare.end());
+        room_.resize(difference.query.size(), 0);
+        for (const int first : first_) {
+            room_[first]++;
+        }
+        first_.insert(first_.end(), difference.first_spare_copy.begin(), difference.first_spare_copy.end());
+    }
+
+    const pg::Vector<Row> &rows() const { return rows_; }
+    bool is_open(int number) const { return room_[first_[number]] > 0; }
+    void take(int number) { room_[first_[number]]--; }
+
+    pg::Vector<Row> left() const {
+        pg::Vector<Row> left;
+        for (std::size_t i = 0; i < room_.size(); i++) {
+            left.insert(left.end(), room_[i], rows_[i]);
+        }
+        return left;
+    }
+
+  private:
+    pg::Vector<Row> rows_;
+    pg::Vector<int> first_; // of its copies, by number
+    pg::Vector<int> room_;  // how many of the copies are left, by the number of the first one
+};
+
 pg::Vector<Waiting> sort_rows(Judge *judge, const pg::Vector<Row> &rows) {
     pg::Vector<Waiting> waiting;
     for (const Row &row : rows) {
@@ -240,23 +270,21 @@ pg::Vector<Waiting> sort_rows(Judge *judge, const pg::Vector<Row> &rows) {
 }
 
 // Looks for a counterpart among the rows of the same bucket, from the nearest value outwards.
-Waiting *find_counterpart(Judge *judge, const Difference &difference, const Waiting &view,
-                          pg::Vector<Waiting> *candidates) {
-    const int n = static_cast<int>(candidates->size());
-    const auto start =
-        std::lower_bound(candidates->begin(), candidates->end(), Waiting{-1, view.bucket, view.value, false});
-    int up = static_cast<int>(start - candidates->begin());
+Waiting *find_counterpart(Judge *judge, const Row &row, const Waiting &view, const Candidates &candidates,
+                          pg::Vector<Waiting> *waiting) {
+    const int n = static_cast<int>(waiting->size());
+    const auto start = std::lower_bound(waiting->begin(), waiting->end(), Waiting{-1, view.bucket, view.value, false});
+    int up = static_cast<int>(start - waiting->begin());
     int down = up - 1;
-    const auto in_bucket = [&](int i) { return i >= 0 && i < n && (*candidates)[i].bucket == view.bucket; };
+    const auto in_bucket = [&](int i) { return i >= 0 && i < n && (*waiting)[i].bucket == view.bucket; };
     int tried = 0;
     while (tried < kMaxCandidates && (in_bucket(up) || in_bucket(down))) {
         for (const int i : {up, down}) {
-            if (!in_bucket(i) || (*candidates)[i].paired) {
+            if (!in_bucket(i) || (*waiting)[i].paired || !candidates.is_open((*waiting)[i].number)) {
                 continue;
             }
-            Waiting *candidate = &(*candidates)[i];
-            if (judge->is_permitted(difference.view[view.number], difference.query[candidate->number],
-                                    candidate->number)) {
+            Waiting *candidate = &(*waiting)[i];
+            if (judge->is_permitted(row, candidates.rows()[candidate->number], candidate->number)) {
                 return candidate;
             }
             tried++;
@@ -283,21 +311,23 @@ void remove_permitted(const analysis::FreeChoices *choices, Difference *differen
     if (difference->view.empty() || difference->query.empty()) {
         return;
     }
-    Judge judge(choices, *difference);
+    Candidates candidates(*difference);
+    Judge judge(choices, difference->query_desc, candidates.rows());
     pg::Vector<Waiting> view = sort_rows(&judge, difference->view);
-    pg::Vector<Waiting> query = sort_rows(&judge, difference->query);
+    pg::Vector<Waiting> query = sort_rows(&judge, candidates.rows());
     MemoryContext trial = AllocSetContextCreate(CurrentMemoryContext, "upkeep trial", ALLOCSET_DEFAULT_SIZES);
     for (Waiting &row : view) {
         CHECK_FOR_INTERRUPTS();
         pg::InContext in_trial(trial);
-        if (Waiting *counterpart = find_counterpart(&judge, *difference, row, &query)) {
+        if (Waiting *counterpart = find_counterpart(&judge, difference->view[row.number], row, candidates, &query)) {
             row.paired = true;
             counterpart->paired = true;
+            candidates.take(counterpart->number);
         }
         MemoryContextReset(trial);
     }
     difference->view = unpaired(difference->view, view);
-    difference->query = unpaired(difference->query, query);
+    difference->query = candidates.left();
 }
 
 } // namespace upkeep::api

@@ -18,6 +18,9 @@ constexpr int kHash = 0;
 constexpr int kFromView = 1;
 constexpr int kColumns = 2;
 
+// So many spare copies are kept of one row.
+constexpr size_t kMaxSpare = 1000;
+
 TupleDesc make_sort_desc(TupleDesc rows) {
     TupleDesc desc = CreateTemplateTupleDesc(rows->natts + kColumns);
     TupleDescInitEntry(desc, kHash + 1, "hash", INT8OID, -1, 0);
@@ -97,13 +100,17 @@ class HashGroup {
     void add(const Datum *values, const bool *nulls, bool from_view) {
         Image *image = find(values, nulls);
         if (image == nullptr) {
-            images_.push_back(Image{keep(values, nulls), from_view, pg::Vector<Row>(pg::Palloc<Row>(context_))});
+            const pg::Vector<Row> none{pg::Palloc<Row>(context_)};
+            images_.push_back(Image{keep(values, nulls), from_view, none, none});
             image = &images_.back();
         }
         if (image->copies.empty()) {
             image->from_view = from_view;
         }
         if (image->from_view != from_view) {
+            if (rows_->natts > ncolumns_ && image->spare.size() < kMaxSpare) {
+                image->spare.push_back(from_view ? image->copies.back() : keep(values, nulls));
+            }
             image->copies.pop_back();
         } else if (rows_->natts == ncolumns_) {
             image->copies.push_back(image->row);
@@ -115,9 +122,17 @@ class HashGroup {
     // Hands over what is left, and starts the next hash.
     void finish() {
         for (const Image &image : images_) {
+            const int first = static_cast<int>(difference_->query.size());
             for (const Row &row : image.copies) {
-                (image.from_view ? difference_->view : difference_->query)
-                    .push_back(copy_row(rows_, row.values, row.nulls, rows_->natts));
+                (image.from_view ? difference_->view : difference_->query).push_back(copy(row));
+            }
+            difference_->first_copy.resize(difference_->query.size(), first);
+            if (image.from_view || image.copies.empty()) {
+                continue;
+            }
+            for (const Row &row : image.spare) {
+                difference_->spare.push_back(copy(row));
+                difference_->first_spare_copy.push_back(first);
             }
         }
         images_ = pg::Vector<Image>(pg::Palloc<Image>(context_));
@@ -129,6 +144,7 @@ class HashGroup {
         Row row;
         bool from_view;
         pg::Vector<Row> copies;
+        pg::Vector<Row> spare; // of the query, gone with one of the view
     };
 
     Image *find(const Datum *values, const bool *nulls) {
@@ -144,6 +160,8 @@ class HashGroup {
         }
         return nullptr;
     }
+
+    Row copy(const Row &row) const { return copy_row(rows_, row.values, row.nulls, rows_->natts); }
 
     Row keep(const Datum *values, const bool *nulls) {
         pg::InContext in_group(context_);

@@ -11,10 +11,15 @@ struct Row {
     bool *nulls;
 };
 
-/// The rows of which one side has more copies than the other, one entry for each copy too many.
+/// The rows of which one side has more copies than the other, one entry for each copy too many. Where the query has
+/// further columns, its copies of a row of the view are no copies of each other, and it is open which of them is too
+/// many: the others are spare.
 struct Difference {
     pg::Vector<Row> view;
     pg::Vector<Row> query; // with the query's further columns, if it has any
+    pg::Vector<Row> spare; // some of them, where there are many
+    pg::Vector<int> first_copy;       // for each row of `query`, the first of its copies there
+    pg::Vector<int> first_spare_copy; // the same for each row of `spare`
     TupleDesc query_desc;
 };
 
