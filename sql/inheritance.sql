@@ -126,4 +126,26 @@ ALTER TABLE capital INHERIT city;
 UPDATE city SET v = v * 2;
 SELECT * FROM wrong();
 SELECT indexdef FROM pg_indexes WHERE tablename IN ('all_rows', 'only_rows') ORDER BY 1;
+
+-- MERGE computes the generated columns of what it inserts into a parent, whatever columns it updates, though there is a
+-- BEFORE STATEMENT trigger now.
+CREATE TABLE computed (id int, c text, twice int GENERATED ALWAYS AS (id * 2) STORED);
+CREATE TABLE computed_child (x int) INHERITS (computed);
+CREATE TABLE later (id int, c text);
+CREATE TABLE later_child (x int) INHERITS (later);
+CREATE MATERIALIZED VIEW of_computed AS SELECT id, c, twice FROM computed;
+CREATE MATERIALIZED VIEW of_later AS SELECT id, c FROM later;
+SELECT upkeep.register('of_computed'), upkeep.register('of_later');
+ALTER TABLE later ADD COLUMN twice int GENERATED ALWAYS AS (id * 2) STORED;
+MERGE INTO computed t USING (VALUES (1), (2)) s (id) ON t.id = s.id
+    WHEN MATCHED THEN UPDATE SET c = 'there' WHEN NOT MATCHED THEN INSERT (id, c) VALUES (s.id, 'new');
+MERGE INTO later t USING (VALUES (1), (2)) s (id) ON t.id = s.id
+    WHEN MATCHED THEN UPDATE SET c = 'there' WHEN NOT MATCHED THEN INSERT (id, c) VALUES (s.id, 'new');
+SELECT * FROM of_computed ORDER BY id;
+SELECT * FROM later ORDER BY id;
+ALTER TABLE computed ENABLE TRIGGER ALL;
+UPDATE computed SET c = 'updated' WHERE id = 1;
+SELECT * FROM of_computed ORDER BY id;
+SELECT * FROM upkeep.verify('of_computed');
+
 DROP SCHEMA heirs CASCADE;

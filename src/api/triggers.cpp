@@ -19,7 +19,12 @@ UPKEEP_FUNCTION(upkeep_capture_before) {
 }
 
 UPKEEP_FUNCTION(upkeep_capture_row) {
-    capture::after_row(require_trigger(fcinfo));
+    TriggerData *trigger = require_trigger(fcinfo);
+    if (TRIGGER_FIRED_BEFORE(trigger->tg_event)) { // disabled, so somebody has just enabled it
+        return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple
+                                                                          : trigger->tg_trigtuple);
+    }
+    capture::after_row(trigger);
     return PointerGetDatum(nullptr);
 }
 

@@ -42,7 +42,8 @@ constexpr Definition definitions[] = {
     {row_name, row_timing, row_events, "capture_row", nullptr, nullptr, TRIGGER_FIRES_ON_REPLICA},
 };
 
-// Of a table whose transition tables do not do: the rows come one by one, each to the trigger of its own table.
+// Of a table whose transition tables do not do: the rows come one by one, each to the trigger of its own table. The last
+// one is never called; see catalog::loses_generated.
 constexpr Definition row_definitions[] = {
     {"00_upkeep_before", TRIGGER_TYPE_BEFORE, all_events, "capture_before", nullptr, nullptr},
     {"00_upkeep_after_insert", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_INSERT, "capture_after", nullptr, nullptr},
@@ -50,10 +51,16 @@ constexpr Definition row_definitions[] = {
     {"00_upkeep_after_delete", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_DELETE, "capture_after", nullptr, nullptr},
     {"00_upkeep_after_truncate", TRIGGER_TYPE_AFTER, TRIGGER_TYPE_TRUNCATE, "capture_after", nullptr, nullptr},
     {row_name, row_timing, row_events, "capture_row", nullptr, nullptr},
+    {"00_upkeep_generated", TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_ROW, TRIGGER_TYPE_UPDATE, "capture_row", nullptr,
+     nullptr, TRIGGER_DISABLED},
 };
 
 std::span<const Definition> definitions_for(Relation relation) {
-    const std::span<const Definition> all = catalog::is_captured_by_row(relation) ? row_definitions : definitions;
+    std::span<const Definition> all = definitions;
+    if (catalog::is_captured_by_row(relation)) {
+        all = row_definitions;
+        all = all.first(all.size() - (catalog::loses_generated(relation) ? 0 : 1));
+    }
     // A partitioned table has no rows, and its row trigger, the last, would be one of every partition.
     return all.first(all.size() - (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ? 1 : 0));
 }

@@ -51,10 +51,22 @@ bool has_inheritance_children(Oid relid) {
            find_inheritance_children(relid, NoLock) != NIL;
 }
 
+namespace {
+
+bool has_stored_generated(Relation relation) {
+    const TupleConstr *constraints = RelationGetDescr(relation)->constr;
+    return constraints != nullptr && constraints->has_generated_stored;
+}
+
+} // namespace
+
+bool loses_generated(Relation relation) {
+    return has_stored_generated(relation) && has_inheritance_children(RelationGetRelid(relation));
+}
+
 bool is_captured_by_row(Relation relation) {
     if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || relation->rd_rel->relispartition) {
-        const TupleConstr *constraints = RelationGetDescr(relation)->constr;
-        return constraints != nullptr && constraints->has_generated_stored;
+        return has_stored_generated(relation);
     }
     const Oid relid = RelationGetRelid(relation);
     return relation->rd_rel->relkind == RELKIND_RELATION && (has_superclass(relid) || has_inheritance_children(relid));

@@ -22,6 +22,12 @@ bool is_captured_by_row(Relation relation);
 /// True for a parent by ordinary inheritance: constraints of its own do not hold for the rows of its children.
 bool has_inheritance_children(Oid relid);
 
+/// True for a parent by ordinary inheritance with a stored generated column. A MERGE that may update it and has a BEFORE
+/// STATEMENT trigger to call for that (ours) lets PostgreSQL 15 decide which generated columns to compute, by the columns
+/// of its UPDATE; rows that it inserts then have NULL in the others. A BEFORE ROW trigger for UPDATE, be it disabled,
+/// makes the server compute all.
+bool loses_generated(Relation relation);
+
 /// True if the partition tree that the table belongs to has a foreign table: the server then has no transition tables
 /// for what a statement changes there.
 bool has_foreign_partition(Oid relid);
