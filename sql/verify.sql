@@ -206,5 +206,22 @@ SELECT * FROM upkeep.verify('hidden_keys');
 DELETE FROM forms WHERE g < 3;
 SELECT count(*) FROM upkeep.verify('hidden_keys') WHERE side = 'view';
 
+-- Keys of grouping sets.
+CREATE TABLE cells (id int, g numeric, h numeric, v int);
+INSERT INTO cells VALUES (1, 2.0, 7, 1), (2, 3, 3, 3), (3, 3, NULL, 3);
+CREATE MATERIALIZED VIEW cubed AS
+    SELECT g, h + 1 AS h1, grouping(g, h) AS set, count(*), sum(v) FROM cells GROUP BY CUBE (g, h) HAVING count(*) > 0;
+CREATE MATERIALIZED VIEW bare_sets AS SELECT g, h FROM cells GROUP BY GROUPING SETS ((g), (h), ());
+SELECT upkeep.register('cubed'), upkeep.register('bare_sets');
+INSERT INTO cells VALUES (4, 2.00, 7, 1);
+UPDATE cells SET id = id + 10 WHERE id = 1;
+SELECT * FROM upkeep.verify('cubed') UNION ALL SELECT * FROM upkeep.verify('bare_sets');
+INSERT INTO cells SELECT i, 2.00, 7.00, 1 FROM generate_series(1, 40) i;
+SELECT * FROM upkeep.verify('cubed') UNION ALL SELECT * FROM upkeep.verify('bare_sets');
+SELECT upkeep.unregister('cubed'), upkeep.unregister('bare_sets');
+DELETE FROM cells WHERE g::text = '2.0';
+SELECT * FROM upkeep.verify('bare_sets') ORDER BY 1, 2;
+SELECT * FROM upkeep.verify('cubed') WHERE contents NOT LIKE '(,%' ORDER BY 1, 2;
+
 DROP SCHEMA verifying CASCADE;
 DROP ROLE verify_reader, verify_owner;

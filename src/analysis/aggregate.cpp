@@ -75,16 +75,6 @@ bool collect_parts(Node *node, void *context) {
     return pg::walk_tree(node, collect_parts, context);
 }
 
-/// GROUPING(…) in one grouping set: a bit for each argument that is not in it, the last argument's lowest.
-Node *grouping_value(const GroupingFunc *grouping, const List *set) {
-    int32 value = 0;
-    ListCell *lc;
-    foreach (lc, grouping->refs)
-        value = value << 1 | (list_member_int(set, lfirst_int(lc)) ? 0 : 1);
-    return reinterpret_cast<Node *>(
-        makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true));
-}
-
 /// Keys and calls become columns of the node, which is the only input of the block above; inside subqueries too.
 struct Replace {
     const Parts *parts;
@@ -135,6 +125,15 @@ List *over_keys(List *direct, Parts *parts) {
 }
 
 } // namespace
+
+Node *grouping_value(const GroupingFunc *grouping, const List *set) {
+    int32 value = 0;
+    ListCell *lc;
+    foreach (lc, grouping->refs)
+        value = value << 1 | (list_member_int(set, lfirst_int(lc)) ? 0 : 1);
+    return reinterpret_cast<Node *>(
+        makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true));
+}
 
 Arm arm_over_node(int number) {
     Arm arm;

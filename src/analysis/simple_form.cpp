@@ -1,6 +1,12 @@
 #include "analysis/simple_form.hpp"
 
+#include "analysis/flatten.hpp"
+#include "analysis/image_order.hpp"
+#include "pg/entry.hpp"
+
 extern "C" {
+#include "optimizer/optimizer.h"
+#include "parser/parse_agg.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 }
@@ -107,6 +113,77 @@ Query *merge_selection(Query *query) {
     return inner;
 }
 
+/// More arms than this are not told apart.
+constexpr int kMaxSets = 64;
+
+/// One of several grouping sets.
+struct GroupingSet {
+    const List *refs;    // of the clauses that are in it
+    List *present = NIL; // group keys
+    List *absent = NIL;
+};
+
+/// What an expression over groups is in one set.
+Node *in_set(Node *node, GroupingSet *set) {
+    if (node == nullptr || IsA(node, Aggref) || has_expression(set->present, node))
+        return node;
+    if (IsA(node, GroupingFunc))
+        return grouping_value(castNode(GroupingFunc, node), set->refs);
+    if (has_expression(set->absent, node))
+        return reinterpret_cast<Node *>(makeNullConst(exprType(node), exprTypmod(node), exprCollation(node)));
+    return pg::mutate_tree(
+        node,
+        [](Node *child, void *context) {
+            return pg::guard([&] { return in_set(child, static_cast<GroupingSet *>(context)); });
+        },
+        set);
+}
+
+/// The query for one of its grouping sets. Without any key it has a HAVING, so that it is one group.
+Query *query_of_set(const Query *query, const List *refs) {
+    auto *arm = static_cast<Query *>(copyObjectImpl(query));
+    GroupingSet set{refs};
+    List *clauses = NIL;
+    ListCell *cell;
+    foreach (cell, arm->groupClause) {
+        auto *clause = lfirst_node(SortGroupClause, cell);
+        Node *key = get_sortgroupclause_expr(clause, arm->targetList);
+        const bool present = list_member_int(refs, static_cast<int>(clause->tleSortGroupRef));
+        clauses = present ? lappend(clauses, clause) : clauses;
+        (present ? set.present : set.absent) = lappend(present ? set.present : set.absent, key);
+    }
+    arm->groupClause = clauses;
+    arm->groupingSets = arm->sortClause = NIL;
+    foreach (cell, arm->targetList) {
+        auto *entry = lfirst_node(TargetEntry, cell);
+        entry->expr = reinterpret_cast<Expr *>(in_set(reinterpret_cast<Node *>(entry->expr), &set));
+        if (!list_member_int(refs, static_cast<int>(entry->ressortgroupref)))
+            entry->ressortgroupref = 0;
+    }
+    arm->havingQual = in_set(arm->havingQual, &set);
+    if (clauses == NIL && arm->havingQual == nullptr)
+        arm->havingQual = makeBoolConst(true, false);
+    return arm;
+}
+
+/// GROUP BY of several sets is the UNION ALL of a GROUP BY for each.
+void add_sets(Query *query, pg::Vector<Query *> *arms) {
+    List *sets = NIL;
+    if (query->groupingSets != NIL && is_plain_grouping(query) && !checkExprHasSubLink(query->havingQual) &&
+        !checkExprHasSubLink(reinterpret_cast<Node *>(query->targetList)))
+        sets = expand_grouping_sets(query->groupingSets, query->groupDistinct, kMaxSets + 1);
+    if (sets == NIL || list_length(sets) > kMaxSets) {
+        arms->push_back(query);
+        return;
+    }
+    query->targetList =
+        castNode(List, flatten_join_alias_vars(query, reinterpret_cast<Node *>(query->targetList)));
+    query->havingQual = flatten_join_alias_vars(query, query->havingQual);
+    ListCell *cell;
+    foreach (cell, sets)
+        arms->push_back(query_of_set(query, static_cast<List *>(lfirst(cell))));
+}
+
 bool has_types_of(const Query *arm, const SetOperationStmt *operation) {
     int number = 0;
     ListCell *cell;
@@ -131,7 +208,7 @@ bool split(const Query *query, Node *node, pg::Vector<Query *> *arms) {
     if (!has_types_of(entry->subquery, castNode(SetOperationStmt, query->setOperations))) {
         return false;
     }
-    arms->push_back(merge_selection(static_cast<Query *>(copyObjectImpl(entry->subquery))));
+    add_sets(merge_selection(static_cast<Query *>(copyObjectImpl(entry->subquery))), arms);
     return true;
 }
 
@@ -144,7 +221,7 @@ pg::Vector<Query *> simple_form(const Query *query) {
         return arms;
     }
     arms.clear();
-    arms.push_back(merge_selection(static_cast<Query *>(copyObjectImpl(query))));
+    add_sets(merge_selection(static_cast<Query *>(copyObjectImpl(query))), &arms);
     return arms;
 }
 
