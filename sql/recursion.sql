@@ -151,12 +151,12 @@ SELECT count(*) FROM pg_class WHERE relnamespace = 'upkeep_data'::regnamespace;
 
 -- Rows of a path are shown as text only.
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL SELECT e.b FROM r JOIN e ON e.a = r.id) CYCLE id SET c USING p SELECT p[1] IS NULL AS first FROM r');
--- DISTINCT keeps one of several paths, any one.
-SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL SELECT DISTINCT e.b FROM r JOIN e ON e.a = r.id) CYCLE id SET c USING p SELECT id, c FROM r');
-SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION (SELECT e.b FROM r JOIN e ON e.a = r.id ORDER BY 1 LIMIT 2)) SEARCH DEPTH FIRST BY id SET p SELECT id FROM r');
-SELECT code, what FROM upkeep.explain('SELECT id, (WITH RECURSIVE r AS (SELECT node.id UNION ALL SELECT DISTINCT e.b FROM r JOIN e ON e.a = r.id) CYCLE id SET c USING p SELECT count(*) + node.id FROM r WHERE c) FROM node') WHERE code IS NOT NULL;
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL SELECT e.b FROM r JOIN e ON e.a = r.id WHERE random() < 0.5) SELECT * FROM r');
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL (SELECT e.b FROM r JOIN e ON e.a = r.id ORDER BY random() LIMIT 1)) SELECT * FROM r');
 -- RECURSIVE that is none.
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node), s AS (SELECT id FROM r) SELECT * FROM s') IS NULL AS plain;
+-- DISTINCT keeps one of several paths, any one.
+SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL SELECT DISTINCT e.b FROM r JOIN e ON e.a = r.id) CYCLE id SET c USING p SELECT id, c FROM r');
+SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION (SELECT e.b FROM r JOIN e ON e.a = r.id ORDER BY 1 LIMIT 2)) SEARCH DEPTH FIRST BY id SET p SELECT id FROM r');
+SELECT code, what FROM upkeep.explain('SELECT id, (WITH RECURSIVE r AS (SELECT node.id UNION ALL SELECT DISTINCT e.b FROM r JOIN e ON e.a = r.id) CYCLE id SET c USING p SELECT count(*) + node.id FROM r WHERE c) FROM node') WHERE code IS NOT NULL;
 DROP SCHEMA recursion CASCADE;

@@ -292,9 +292,8 @@ const pg::Refusal *check_clauses(const Query *q) {
         if (lfirst_node(RangeTblEntry, lc)->tablesample != nullptr)
             return tablesample();
     foreach (lc, q->cteList)
-        if (leaves_path_open(lfirst_node(CommonTableExpr, lc)))
-            return make_refusal("unsupported-clause", kOpenPath,
-                                psprintf("A query with %s is not maintained incrementally.", kOpenPath), kRewrite);
+        if (const pg::Refusal *refusal = check_paths(lfirst_node(CommonTableExpr, lc)))
+            return refusal;
     return nullptr;
 }
 

@@ -22,11 +22,9 @@ const pg::Refusal *refuse_system_column(AttrNumber column);
 const pg::Refusal *row_locking();
 const pg::Refusal *tablesample();
 
-/// Whether PostgreSQL is free in the paths of a SEARCH or CYCLE clause: it adds their columns to the recursive term, behind
-/// its back, so that DISTINCT keeps one of several paths, and LIMIT and windows do not sort by them.
-bool leaves_path_open(const CommonTableExpr *cte);
-inline constexpr const char *kOpenPath =
-    "DISTINCT, LIMIT or a window function in the recursive term of SEARCH or CYCLE";
+/// The refusal of a SEARCH or CYCLE clause in whose paths PostgreSQL is free, or nullptr: it adds their columns to the
+/// recursive term behind its back, so that DISTINCT keeps one of several paths, and LIMIT and windows do not sort by them.
+const pg::Refusal *check_paths(const CommonTableExpr *cte);
 
 
 /// True if evaluating the expression can never raise an error (every function in it is leakproof, or it is a plain

@@ -232,6 +232,8 @@ bool Analyser::note_whole_tables(Query *query, GroupNode *node) {
 }
 
 bool Analyser::recursive_cte(CommonTableExpr *cte, List *scopes, int *number) {
+    if ((refusal = check_paths(cte)) != nullptr)
+        return false;
     for (const Recursion &done : done_)
         if (done.cte == cte && static_cast<size_t>(done.number) < view_->nodes.size() &&
             view_->nodes[static_cast<size_t>(done.number)] == done.node) {
@@ -240,8 +242,6 @@ bool Analyser::recursive_cte(CommonTableExpr *cte, List *scopes, int *number) {
         }
     if (is_correlated(cte))
         return not_yet("a recursive query with outer references");
-    if (leaves_path_open(cte))
-        return not_yet(kOpenPath);
     CommonTableExpr *expanded = expand_search_and_cycle(cte);
     if (expanded == nullptr)
         return not_yet("SEARCH or CYCLE over columns whose equal values can look different");

@@ -115,14 +115,18 @@ bool have_texts(const CommonTableExpr *cte, const List *columns) {
 
 } // namespace
 
-bool leaves_path_open(const CommonTableExpr *cte) {
+const pg::Refusal *check_paths(const CommonTableExpr *cte) {
     if (cte->search_clause == nullptr && cte->cycle_clause == nullptr)
-        return false;
+        return nullptr;
     const auto *q = castNode(Query, cte->ctequery);
     const Node *recursive = castNode(SetOperationStmt, q->setOperations)->rarg;
     const Query *term = rt_fetch(castNode(RangeTblRef, recursive)->rtindex, q->rtable)->subquery;
-    return term->distinctClause != NIL || term->hasWindowFuncs || term->limitCount != nullptr ||
-           term->limitOffset != nullptr;
+    if (term->distinctClause == NIL && !term->hasWindowFuncs && term->limitCount == nullptr &&
+        term->limitOffset == nullptr)
+        return nullptr;
+    return make_refusal("open-path", "DISTINCT, LIMIT or a window function in the recursive term of SEARCH or CYCLE",
+                        "It does not look at the path, so that PostgreSQL itself keeps any one of several.",
+                        "Put it into a query around the recursion.");
 }
 
 CommonTableExpr *expand_search_and_cycle(const CommonTableExpr *cte) {
