@@ -155,6 +155,30 @@ SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL SELECT e.b
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL (SELECT e.b FROM r JOIN e ON e.a = r.id ORDER BY random() LIMIT 1)) SELECT * FROM r');
 -- RECURSIVE that is none.
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node), s AS (SELECT id FROM r) SELECT * FROM s') IS NULL AS plain;
+-- What is evaluated in a step of its own: beside the reference, where the query is run whole, and elsewhere.
+CREATE TABLE starts (id int, k int);
+CREATE TABLE links (a int, b int);
+INSERT INTO starts VALUES (3, 4);
+INSERT INTO links VALUES (3, 5), (4, 6), (5, 5);
+CREATE MATERIALIZED VIEW beside_values AS
+    WITH RECURSIVE r (q, w) AS (SELECT id, k FROM starts UNION ALL SELECT q + 1, m FROM r LEFT JOIN (VALUES (0)) l (m) ON r.q IS NOT DISTINCT FROM l.m WHERE q < 5) SELECT * FROM r;
+CREATE MATERIALIZED VIEW beside_function AS
+    WITH RECURSIVE r (q, d) AS (SELECT id, 0 FROM starts UNION SELECT g, d + 1 FROM r, links, generate_series(r.q, links.b) g WHERE links.a = r.q AND d < 3) SELECT * FROM r;
+CREATE MATERIALIZED VIEW beside_list AS
+    WITH RECURSIVE r (q, d) AS (SELECT id, 0 FROM starts UNION SELECT q + 1, d + 1 FROM r WHERE d < 3 AND q NOT IN (VALUES (5), (7))) SELECT * FROM r;
+CREATE MATERIALIZED VIEW in_first_term AS
+    WITH RECURSIVE r (q, d) AS (SELECT id, 0 FROM starts WHERE id NOT IN (SELECT b FROM links) UNION SELECT q + 1, d + 1 FROM r WHERE d < 3) SELECT * FROM r;
+SELECT upkeep.register('beside_values'), upkeep.register('beside_function'), upkeep.register('beside_list'), upkeep.register('in_first_term');
+SELECT view, strategy FROM upkeep.views WHERE view::text ~ 'beside|first_term' ORDER BY view::text;
+SELECT * FROM differences();
+INSERT INTO starts VALUES (1, 4), (6, NULL);
+SELECT * FROM differences();
+UPDATE links SET a = a - 1, b = b + 1;
+SELECT * FROM differences();
+DELETE FROM starts WHERE id = 3;
+SELECT * FROM differences();
+SELECT * FROM in_first_term ORDER BY q, d;
+
 -- DISTINCT keeps one of several paths, any one.
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL SELECT DISTINCT e.b FROM r JOIN e ON e.a = r.id) CYCLE id SET c USING p SELECT id, c FROM r');
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION (SELECT e.b FROM r JOIN e ON e.a = r.id ORDER BY 1 LIMIT 2)) SEARCH DEPTH FIRST BY id SET p SELECT id FROM r');

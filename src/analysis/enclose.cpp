@@ -304,17 +304,20 @@ bool Analyser::enclose_subquery(Arm *arm, int subquery) {
     return true;
 }
 
+bool is_enclosed(const Arm &arm, int input) {
+    return arm.inputs[input].kind == InputKind::subquery || reads_several(arm, input);
+}
+
 bool Analyser::enclose(Arm *arm) {
     while (true) {
         int found = -1;
         for (size_t i = 0; found < 0 && i < arm->inputs.size(); i++) {
-            if (arm->inputs[i].kind != InputKind::subquery && !reads_several(*arm, static_cast<int>(i)))
+            if (!is_enclosed(*arm, static_cast<int>(i)))
                 continue;
             const InputSet read = all_read(*arm, static_cast<int>(i));
             bool first = true; // it reads no other subquery
             for (size_t j = 0; j < arm->inputs.size(); j++)
-                first &= !algebra::has(read, static_cast<int>(j)) ||
-                         (arm->inputs[j].kind != InputKind::subquery && !reads_several(*arm, static_cast<int>(j)));
+                first &= !algebra::has(read, static_cast<int>(j)) || !is_enclosed(*arm, static_cast<int>(j));
             if (first)
                 found = static_cast<int>(i);
         }

@@ -229,6 +229,9 @@ inline constexpr int kOpenNode = 1 << 20;
 /// null result: it cannot be written so.
 CommonTableExpr *expand_search_and_cycle(const CommonTableExpr *cte);
 
+/// Whether an input of an arm gets a node of its own, together with what it reads.
+bool is_enclosed(const Arm &arm, int input);
+
 /// GROUPING(…) in one grouping set: a bit for each argument that is not in it, the last argument's lowest.
 Node *grouping_value(const GroupingFunc *grouping, const List *set);
 

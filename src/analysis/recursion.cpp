@@ -36,6 +36,14 @@ bool reads_both_ways(const Arm &arm) {
     return false;
 }
 
+/// Something would have to be evaluated in a node of its own, which the rounds do not go through.
+bool has_enclosed(const Arm &arm) {
+    for (size_t i = 0; i < arm.inputs.size(); i++)
+        if (is_enclosed(arm, static_cast<int>(i)))
+            return true;
+    return false;
+}
+
 /// DISTINCT in a term of UNION changes nothing: the rows of all terms are made distinct.
 void drop_distinct(Query *q, Node *tree) {
     if (IsA(tree, SetOperationStmt)) {
@@ -178,7 +186,7 @@ bool Analyser::recursive_flow(CommonTableExpr *cte, List *scopes, GroupNode *nod
     for (const Arm &arm : recursive) {
         if (references(arm, open) > 1 || reads_both_ways(arm))
             return not_yet("a recursive term that reads something twice");
-        if (references(arm, open) == 1 && !arm.watches.empty())
+        if (references(arm, open) == 1 && has_enclosed(arm))
             return not_yet("a subquery beside a recursive reference");
         arms.push_back(arm);
     }
@@ -190,6 +198,9 @@ bool Analyser::recursive_flow(CommonTableExpr *cte, List *scopes, GroupNode *nod
     for (int i = 0; !op->all && i < list_length(op->colTypes); i++)
         node->keys.push_back(
             {static_cast<SortGroupClause *>(list_nth(op->groupClauses, i))->eqop, list_nth_oid(op->colCollations, i)});
+    for (Arm &arm : arms)
+        if (references(arm, open) == 0 && !enclose(&arm))
+            return false;
     // The nodes that the terms read are there by now: this one comes behind them.
     const int number = static_cast<int>(view_->nodes.size());
     for (Arm &arm : arms)
