@@ -13,9 +13,10 @@ namespace upkeep::maintain {
 
 namespace {
 
-/// In units of cpu_tuple_cost, as measured: a changed row is read from the log and folded; a row of a target is looked up by
-/// index, locked and written; a stored row is read and compared with what was computed.
-constexpr double kFold = 40;
+/// In units of cpu_tuple_cost, as measured: a changed row is read from the log, and folded; a row of a target is looked up
+/// by index, locked and written; a stored row is read and compared with what was computed.
+constexpr double kRead = 20;
+constexpr double kFold = 20;
 constexpr double kWrite = 30;
 constexpr double kCompare = 20;
 
@@ -24,6 +25,13 @@ constexpr double kCompare = 20;
 /// what they take.
 constexpr double kMeet = 150;
 constexpr double kLookUp = 1000;
+
+/// What a summand over old states takes, beside the same one over the new states.
+constexpr double kOldState = 2;
+
+/// How long the whole view takes for its cost, beside statements over a change, as measured: its workers share processors
+/// that the planner takes to be idle, and what is computed is compared and written.
+constexpr double kWhole = 1.5;
 
 struct Expected {
     double cost = 0;
@@ -59,7 +67,7 @@ double touched_cost(Run &run, BlockProgram &block, algebra::InputSet changed, co
         if (algebra::has(changed, static_cast<int>(i)) && (block.scans >> source_of(*run.program, input) & 1) != 0)
             each += static_cast<double>(changed_rows(run, input)) * kMeet;
     }
-    return 2 * over_new.cost + over_new.rows * each * cpu_operator_cost;
+    return (1 + kOldState) * over_new.cost + over_new.rows * each * cpu_operator_cost;
 }
 
 /// Rows that are folded into groups, or collected.
@@ -147,7 +155,7 @@ CachedPages::CachedPages(Run &run) : run_(run), as_(run.program->owner, pg::RunA
         as_.set_setting("random_page_cost", psprintf("%g", kCached * seq_page_cost));
 }
 
-/// What it costs to follow the change of so many rows.
+/// What it costs to follow the change of so many rows, which have been read.
 static double change_cost(Run &run, int64 rows) {
     Program &program = *run.program;
     const double writes = program.output_in_node ? 0 : kWrite;
@@ -168,7 +176,7 @@ bool is_rebuild_cheaper(Run &run) {
     if (rows < kCompareCosts)
         return false;
     const CachedPages cached(run);
-    return change_cost(run, rows) > whole_cost(run);
+    return change_cost(run, rows) > kWhole * whole_cost(run);
 }
 
 bool is_too_much(Oid view, int64 rows) {
@@ -186,7 +194,7 @@ bool is_too_much(Oid view, int64 rows) {
         run.tables.resize(program->query->tables.size());
         run.node_deltas.resize(program->nodes.size(), nullptr);
         PushActiveSnapshot(GetLatestSnapshot());
-        too_much = fold_cost(static_cast<double>(rows)) > whole_cost(run);
+        too_much = static_cast<double>(rows) * (kRead + kFold) * cpu_tuple_cost > kWhole * whole_cost(run);
         PopActiveSnapshot();
         finish_spi(run);
     }
