@@ -1,4 +1,4 @@
-// Transaction and subtransaction callbacks, and the executor's hook.
+// Transaction and subtransaction callbacks, and the executor's hooks.
 //
 // A statement can end without its AFTER STATEMENT trigger: a C caller that runs a DML statement with RETURNING through
 // SPI with a row limit fires BEFORE STATEMENT, changes rows, and stops before the triggers. ExecutorFinish is where
@@ -7,6 +7,7 @@
 #include "capture/callbacks.hpp"
 #include "capture/change_log.hpp"
 #include "capture/capture.hpp"
+#include "capture/executor_start.hpp"
 #include "capture/merge.hpp"
 #include "capture/nesting.hpp"
 #include "capture/pending.hpp"
@@ -23,6 +24,7 @@ namespace {
 
 Maintain maintain_changes = nullptr;
 Announce announce_logged = nullptr;
+ExecutorStart_hook_type next_executor_start = nullptr;
 ExecutorFinish_hook_type next_executor_finish = nullptr;
 
 void after_executor(MemoryContext executor, bool fires_triggers) {
@@ -33,6 +35,17 @@ void after_executor(MemoryContext executor, bool fires_triggers) {
     }
     if (!lost.empty() && !is_statement_open() && !is_taken()) {
         maintain_changes();
+    }
+}
+
+void on_executor_start(QueryDesc *query, int flags) {
+    if (next_executor_start != nullptr) {
+        next_executor_start(query, flags);
+    } else {
+        standard_ExecutorStart(query, flags);
+    }
+    if (query->operation != CMD_SELECT) {
+        pg::guard([=] { open_without_trigger(query, flags); });
     }
 }
 
@@ -129,6 +142,7 @@ void on_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactio
 void install(Maintain maintain, Announce announce) {
     maintain_changes = maintain;
     announce_logged = announce;
+    next_executor_start = std::exchange(ExecutorStart_hook, on_executor_start);
     next_executor_finish = std::exchange(ExecutorFinish_hook, on_executor_finish);
     RegisterXactCallback(on_transaction, nullptr);
     RegisterSubXactCallback(on_subtransaction, nullptr);

@@ -2,6 +2,7 @@
 #include "capture/capture.hpp"
 #include "capture/callbacks.hpp"
 #include "capture/change_log.hpp"
+#include "capture/executor_start.hpp"
 #include "capture/nesting.hpp"
 #include "capture/pending.hpp"
 #include "catalog/registration.hpp"
@@ -97,6 +98,7 @@ void record_rows(TriggerData *trigger, const catalog::TableEntry &table) {
 
 void before_statement(TriggerData *trigger) {
     sweep_dropped();
+    note_before_trigger(trigger->tg_trigger);
     if (catalog::find_table(RelationGetRelid(trigger->tg_relation)) != nullptr) {
         open_statement(trigger->tg_relation, operation_of(trigger->tg_event),
                        !direct.set && find_pending(Scope::statement) == nullptr);

@@ -11,6 +11,9 @@ namespace upkeep::capture {
 namespace {
 
 bool same_image(Form_pg_attribute att, Datum a, Datum b) {
+    if (att->attbyval) {
+        return a == b;
+    }
     // An UPDATE that leaves a toasted value alone leaves its pointer.
     if (att->attlen == -1 && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(a)) &&
         VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b)) &&
@@ -123,12 +126,21 @@ bool is_relevant_change(TupleDesc desc, const Columns &columns, TupleTableSlot *
 
 BatchReader::BatchReader(Tuplestorestate *rows, TupleDesc desc)
     : rows_(rows), pointer_(tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND)),
-      slot_(MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple)) {
+      slot_(MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple)), owns_slot_(true) {
+    rewind();
+}
+
+BatchReader::BatchReader(Tuplestorestate *rows, TupleTableSlot *slot)
+    : rows_(rows), pointer_(tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND)), slot_(slot), owns_slot_(false) {
     rewind();
 }
 
 BatchReader::~BatchReader() {
-    ExecDropSingleTupleTableSlot(slot_);
+    if (owns_slot_) {
+        ExecDropSingleTupleTableSlot(slot_);
+    } else {
+        ExecClearTuple(slot_);
+    }
 }
 
 bool BatchReader::next() {

@@ -86,7 +86,8 @@ Database *own_database() {
 }
 
 void wake_worker(Database *slot) {
-    if (pg_atomic_exchange_u32(&slot->woken, 1) != 0)
+    pg_memory_barrier(); // what it will find is written before
+    if (pg_atomic_read_u32(&slot->woken) != 0 || pg_atomic_exchange_u32(&slot->woken, 1) != 0)
         return; // it has yet to look at what woke it before
     pg_atomic_write_u64(&slot->since, static_cast<uint64>(GetCurrentTimestamp()));
     Latch *latch = slot->latch;
