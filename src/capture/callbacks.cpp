@@ -38,7 +38,7 @@ void after_executor(MemoryContext executor, bool fires_triggers) {
     }
 }
 
-void on_executor_start(QueryDesc *query, int flags) {
+[[gnu::hot]] void on_executor_start(QueryDesc *query, int flags) {
     if (next_executor_start != nullptr) {
         next_executor_start(query, flags);
     } else {
@@ -49,7 +49,7 @@ void on_executor_start(QueryDesc *query, int flags) {
     }
 }
 
-void on_executor_finish(QueryDesc *query) {
+[[gnu::hot]] void on_executor_finish(QueryDesc *query) {
     MemoryContext executor = query->estate->es_query_cxt;
     const bool fires_triggers = (query->estate->es_top_eflags & EXEC_FLAG_SKIP_TRIGGERS) == 0;
     if (is_statement_open()) {
@@ -105,7 +105,7 @@ void before_commit() {
     MemoryContextDelete(context);
 }
 
-void on_transaction(XactEvent event, void *) {
+[[gnu::hot]] void on_transaction(XactEvent event, void *) {
     switch (event) {
     case XACT_EVENT_PRE_COMMIT:
     case XACT_EVENT_PRE_PREPARE:

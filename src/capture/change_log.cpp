@@ -24,7 +24,7 @@ pg::Vector<Oid> *logged = nullptr;
 
 } // namespace
 
-void note_logged(Oid relid) {
+[[gnu::hot]] void note_logged(Oid relid) {
     if (logged == nullptr) {
         logged = new (MemoryContextAlloc(CacheMemoryContext, sizeof(pg::Vector<Oid>)))
             pg::Vector<Oid>(pg::Palloc<Oid>(CacheMemoryContext));
@@ -36,11 +36,11 @@ void note_logged(Oid relid) {
 
 namespace {
 
-int64 count_rows(Tuplestorestate *rows) {
+[[gnu::hot]] int64 count_rows(Tuplestorestate *rows) {
     return rows == nullptr ? 0 : tuplestore_tuple_count(rows);
 }
 
-void write_all(LogWriter &writer, const LogLayout &layout, Tuplestorestate *rows, int weight) {
+[[gnu::hot]] void write_all(LogWriter &writer, const LogLayout &layout, Tuplestorestate *rows, int weight) {
     int64 left = count_rows(rows);
     if (left == 0) {
         return;
@@ -52,7 +52,8 @@ void write_all(LogWriter &writer, const LogLayout &layout, Tuplestorestate *rows
     }
 }
 
-void write_pairs(LogWriter &writer, const LogLayout &layout, Tuplestorestate *old_rows, Tuplestorestate *new_rows) {
+[[gnu::hot]] void write_pairs(LogWriter &writer, const LogLayout &layout, Tuplestorestate *old_rows,
+                              Tuplestorestate *new_rows) {
     int64 left = count_rows(old_rows);
     if (left == 0) {
         return;
@@ -83,7 +84,7 @@ void give_up(Oid relid, std::span<const Oid> views) {
     }
 }
 
-void finish_log(LogWriter &writer, const catalog::TableEntry &table) {
+[[gnu::hot]] void finish_log(LogWriter &writer, const catalog::TableEntry &table) {
     writer.finish();
     if (int64(writer.last_block()) * BLCKSZ >= settings::log_limit()) {
         // The entry goes with what is written about its views.
@@ -96,7 +97,7 @@ void finish_log(LogWriter &writer, const catalog::TableEntry &table) {
 
 // The catalog's entry stays while rows are logged: invalidations only mark it, and no trigger of anybody is called.
 
-void log_rows(TriggerData *trigger, const catalog::TableEntry &table) {
+[[gnu::hot]] void log_rows(TriggerData *trigger, const catalog::TableEntry &table) {
     Tuplestorestate *old_rows = trigger->tg_oldtable;
     Tuplestorestate *new_rows = trigger->tg_newtable;
     LogLayout &layout = layout_of(table, RelationGetDescr(trigger->tg_relation));
@@ -149,11 +150,11 @@ void log_lost(Oid relid) {
     writer.finish();
 }
 
-bool has_logged() {
+[[gnu::hot]] bool has_logged() {
     return logged != nullptr && !logged->empty();
 }
 
-std::span<const Oid> logged_tables() {
+[[gnu::hot]] std::span<const Oid> logged_tables() {
     return logged != nullptr ? std::span<const Oid>(logged->data(), logged->size()) : std::span<const Oid>();
 }
 
@@ -161,7 +162,7 @@ bool has_logged(Oid relid) {
     return logged != nullptr && std::find(logged->begin(), logged->end(), relid) != logged->end();
 }
 
-void forget_logged() {
+[[gnu::hot]] void forget_logged() {
     if (logged != nullptr) {
         logged->clear();
     }

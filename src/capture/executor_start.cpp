@@ -5,7 +5,7 @@
 // perhaps back to it, in the same level. In all these cases, in COPY, and until the trigger has been seen once, the
 // trigger is called.
 //
-// The executor takes its triggers from a copy of its own (InitResultRelInfo), so what is left out here, is for this query.
+// The executor takes its triggers from a copy of its own (InitResultRelInfo): what is left out, is for this query.
 #include "capture/executor_start.hpp"
 
 #include "capture/capture.hpp"
@@ -25,7 +25,7 @@ struct Event {
     bool TriggerDesc::*has_before;
 };
 
-const Event *event_of(CmdType command) {
+[[gnu::hot]] const Event *event_of(CmdType command) {
     static constexpr Event insert = {Operation::insert, TRIGGER_TYPE_INSERT,
                                      &TriggerDesc::trig_insert_before_statement};
     static constexpr Event update = {Operation::update, TRIGGER_TYPE_UPDATE,
@@ -51,7 +51,7 @@ bool is_ours(const Trigger &trigger) {
 
 /// Exactly one BEFORE STATEMENT trigger of the event, which is ours, and no foreign key that refers to the table. (One
 /// may refer to a partition or child alone: whether it does is not looked for.)
-bool can_leave_out(Relation relation, const TriggerDesc *triggers, int16 event) {
+[[gnu::hot]] bool can_leave_out(Relation relation, const TriggerDesc *triggers, int16 event) {
     if (relation->rd_rel->relkind != RELKIND_RELATION || relation->rd_rel->relhassubclass) {
         return false;
     }
@@ -77,7 +77,7 @@ void note_before_trigger(const Trigger *trigger) {
     before_function = trigger->tgfoid;
 }
 
-void open_without_trigger(QueryDesc *query, int flags) {
+[[gnu::hot]] void open_without_trigger(QueryDesc *query, int flags) {
     const Event *event = event_of(query->operation);
     if (event == nullptr || !OidIsValid(before_function) || query->plannedstmt->hasModifyingCTE ||
         (flags & (EXEC_FLAG_EXPLAIN_ONLY | EXEC_FLAG_SKIP_TRIGGERS)) != 0 ||

@@ -53,7 +53,7 @@ void lay_out_fixed(LogLayout &layout, const catalog::LogTarget &target, TupleDes
 
 } // namespace
 
-LogLayout &layout_of(const catalog::TableEntry &table) {
+[[gnu::hot]] LogLayout &layout_of(const catalog::TableEntry &table) {
     if (table.kept == nullptr) {
         const pg::InContext in(table.memory);
         table.kept = new (palloc(sizeof(LogLayout))) LogLayout{table.memory};
@@ -61,7 +61,7 @@ LogLayout &layout_of(const catalog::TableEntry &table) {
     return *static_cast<LogLayout *>(table.kept);
 }
 
-LogLayout &layout_of(const catalog::TableEntry &table, TupleDesc base) {
+[[gnu::hot]] LogLayout &layout_of(const catalog::TableEntry &table, TupleDesc base) {
     LogLayout &layout = layout_of(table);
     if (layout.base == nullptr) {
         const pg::InContext in(layout.memory);
@@ -75,7 +75,7 @@ LogLayout &layout_of(const catalog::TableEntry &table, TupleDesc base) {
     return layout;
 }
 
-void lay_out(LogLayout &layout, const catalog::LogTarget &target, TupleDesc segment) {
+[[gnu::hot]] void lay_out(LogLayout &layout, const catalog::LogTarget &target, TupleDesc segment) {
     if (layout.natts == segment->natts) {
         return;
     }
@@ -90,11 +90,11 @@ void lay_out(LogLayout &layout, const catalog::LogTarget &target, TupleDesc segm
     layout.natts = segment->natts;
 }
 
-Size room_for_row(const LogLayout &layout) {
+[[gnu::hot]] Size room_for_row(const LogLayout &layout) {
     return HEAPTUPLESIZE + MAXALIGN(layout.length);
 }
 
-HeapTuple form_fixed(const LogLayout &layout, int ncolumns, char *room, TupleTableSlot *row, int weight) {
+[[gnu::hot]] HeapTuple form_fixed(const LogLayout &layout, int ncolumns, char *room, TupleTableSlot *row, int weight) {
     auto *tuple = reinterpret_cast<HeapTuple>(room);
     tuple->t_data = reinterpret_cast<HeapTupleHeader>(room + HEAPTUPLESIZE);
     tuple->t_len = layout.length;
@@ -119,7 +119,7 @@ HeapTuple form_fixed(const LogLayout &layout, int ncolumns, char *room, TupleTab
     return tuple;
 }
 
-TupleTableSlot *reader_slot(const LogLayout &layout, int which) {
+[[gnu::hot]] TupleTableSlot *reader_slot(const LogLayout &layout, int which) {
     TupleTableSlot *slot = layout.readers[which];
     if (!TTS_EMPTY(slot)) {
         // An error came while it was read into, and has taken the row away.

@@ -30,7 +30,7 @@ TupleTableSlot *make_slot() {
     return MakeSingleTupleTableSlot(CreateTemplateTupleDesc(0), &TTSOpsHeapTuple);
 }
 
-void prepare_memory() {
+[[gnu::hot]] void prepare_memory() {
     if (batch_memory != nullptr) {
         MemoryContextReset(batch_memory);
         return;
@@ -43,7 +43,7 @@ void prepare_memory() {
 }
 
 /// The slot says that it owns the row, else the row would be copied. It is never cleared, so it frees nothing.
-void lend(TupleTableSlot *slot, HeapTuple tuple) {
+[[gnu::hot]] void lend(TupleTableSlot *slot, HeapTuple tuple) {
     slot->tts_flags = static_cast<uint16>((slot->tts_flags | TTS_FLAG_SHOULDFREE) & ~TTS_FLAG_EMPTY);
     slot->tts_nvalid = 0;
     auto *heap_slot = reinterpret_cast<HeapTupleTableSlot *>(slot);
@@ -53,11 +53,11 @@ void lend(TupleTableSlot *slot, HeapTuple tuple) {
 
 } // namespace
 
-LogWriter::LogWriter(const catalog::TableEntry &table, LogLayout &layout, int64 at_most)
+[[gnu::hot]] LogWriter::LogWriter(const catalog::TableEntry &table, LogLayout &layout, int64 at_most)
     : relid_(table.relid), target_(table.log), layout_(layout), at_most_(at_most),
       batch_rows_(int(std::min<int64>(at_most, kBatchRows))) {}
 
-bool LogWriter::open() {
+[[gnu::hot]] bool LogWriter::open() {
     if (opened_) {
         return segment_ != nullptr;
     }
@@ -76,7 +76,7 @@ bool LogWriter::open() {
     return true;
 }
 
-void LogWriter::prepare_batch() {
+[[gnu::hot]] void LogWriter::prepare_batch() {
     const FullTransactionId xid = GetTopFullTransactionId();
     layout_.values[catalog::kLogXid - 1] = FullTransactionIdGetDatum(xid);
     if (layout_.pattern != nullptr) {
@@ -99,13 +99,15 @@ void LogWriter::prepare_batch() {
     slots_ = pg::create_array<TupleTableSlot *>(batch_rows_);
 }
 
-void LogWriter::add(TupleTableSlot *row, int weight) {
+[[gnu::hot]] void LogWriter::add(TupleTableSlot *row, int weight) {
     if (!open()) {
         return;
     }
     slot_getsomeattrs(row, layout_.nread);
-    HeapTuple tuple = layout_.pattern == nullptr ? nullptr
-                                                 : form_fixed(layout_, target_.ncolumns, room_ + filled_ * stride_, row, weight);
+    HeapTuple tuple = nullptr;
+    if (layout_.pattern != nullptr) {
+        tuple = form_fixed(layout_, target_.ncolumns, room_ + filled_ * stride_, row, weight);
+    }
     if (tuple == nullptr) {
         std::fill_n(layout_.nulls + catalog::kLogFixedColumns, layout_.natts - catalog::kLogFixedColumns, true);
         for (int i = 0; i < target_.ncolumns; i++) {
@@ -132,7 +134,7 @@ HeapTuple LogWriter::form(int weight) {
     return heap_form_tuple(RelationGetDescr(segment_), layout_.values, layout_.nulls);
 }
 
-void LogWriter::put(HeapTuple tuple) {
+[[gnu::hot]] void LogWriter::put(HeapTuple tuple) {
     rows_[filled_++] = tuple;
     bytes_ += tuple->t_len;
     if (filled_ == batch_rows_ || bytes_ >= kBatchBytes) {
@@ -140,7 +142,7 @@ void LogWriter::put(HeapTuple tuple) {
     }
 }
 
-void LogWriter::flush() {
+[[gnu::hot]] void LogWriter::flush() {
     if (filled_ == 0) {
         return;
     }
@@ -154,12 +156,12 @@ void LogWriter::flush() {
     MemoryContextReset(batch_memory);
 }
 
-BlockNumber LogWriter::insert_one(CommandId command) {
+[[gnu::hot]] BlockNumber LogWriter::insert_one(CommandId command) {
     heap_insert(segment_, rows_[0], command, HEAP_INSERT_SKIP_FSM, bulk_);
     return ItemPointerGetBlockNumber(&rows_[0]->t_self);
 }
 
-BlockNumber LogWriter::insert_together(CommandId command) {
+[[gnu::hot]] BlockNumber LogWriter::insert_together(CommandId command) {
     for (int i = 0; i < filled_; i++) {
         if (slots_[i] == nullptr) {
             const pg::InContext in(memory_);
@@ -171,7 +173,7 @@ BlockNumber LogWriter::insert_together(CommandId command) {
     return ItemPointerGetBlockNumber(&slots_[filled_ - 1]->tts_tid);
 }
 
-void LogWriter::finish() {
+[[gnu::hot]] void LogWriter::finish() {
     if (segment_ == nullptr) {
         return;
     }

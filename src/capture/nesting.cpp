@@ -26,7 +26,7 @@ struct Nesting {
 
 Nesting *nesting = nullptr; // of the backend; nullptr until its first statement
 
-Nesting &require_nesting() {
+[[gnu::hot]] Nesting &require_nesting() {
     if (nesting == nullptr) {
         nesting = new (MemoryContextAlloc(CacheMemoryContext, sizeof(Nesting))) Nesting();
     }
@@ -44,7 +44,7 @@ MemoryContext calling_executor() {
 
 } // namespace
 
-Operation operation_of(TriggerEvent event) {
+[[gnu::hot]] Operation operation_of(TriggerEvent event) {
     if (TRIGGER_FIRED_BY_INSERT(event)) {
         return Operation::insert;
     }
@@ -64,7 +64,7 @@ void open_statement(Relation relation, Operation operation, bool alone) {
     open_statement(relation, operation, alone, calling_executor());
 }
 
-void open_statement(Relation relation, Operation operation, bool alone, MemoryContext executor) {
+[[gnu::hot]] void open_statement(Relation relation, Operation operation, bool alone, MemoryContext executor) {
     Nesting &n = require_nesting();
     if (n.open.empty()) {
         // The query writes with the command id that its snapshot was taken at; see old_state_command.
@@ -109,7 +109,7 @@ void forget_command() {
     }
 }
 
-bool close_statement(Oid relid, Operation operation) {
+[[gnu::hot]] bool close_statement(Oid relid, Operation operation) {
     if (nesting == nullptr) {
         return false;
     }
@@ -127,7 +127,7 @@ bool close_statement(Oid relid, Operation operation) {
     return false;
 }
 
-bool is_statement_open() {
+[[gnu::hot]] bool is_statement_open() {
     return nesting != nullptr && !nesting->open.empty();
 }
 
@@ -187,7 +187,7 @@ void commit_statements(SubTransactionId subid, SubTransactionId parent) {
     }
 }
 
-void forget_statements() {
+[[gnu::hot]] void forget_statements() {
     if (nesting != nullptr) {
         nesting->open.clear();
         nesting->has_command = false;

@@ -10,7 +10,7 @@ namespace upkeep::capture {
 
 namespace {
 
-bool same_image(Form_pg_attribute att, Datum a, Datum b) {
+[[gnu::hot]] bool same_image(Form_pg_attribute att, Datum a, Datum b) {
     if (att->attbyval) {
         return a == b;
     }
@@ -107,7 +107,7 @@ void copy_pairs(Pending &pending, PendingTable &table, TupleDesc desc, Tuplestor
 
 } // namespace
 
-bool is_relevant_change(TupleDesc desc, const Columns &columns, TupleTableSlot *a, TupleTableSlot *b) {
+[[gnu::hot]] bool is_relevant_change(TupleDesc desc, const Columns &columns, TupleTableSlot *a, TupleTableSlot *b) {
     slot_getsomeattrs(a, columns.last);
     slot_getsomeattrs(b, columns.last);
     for (int i = 0; i < columns.last; i++) {
@@ -130,12 +130,12 @@ BatchReader::BatchReader(Tuplestorestate *rows, TupleDesc desc)
     rewind();
 }
 
-BatchReader::BatchReader(Tuplestorestate *rows, TupleTableSlot *slot)
+[[gnu::hot]] BatchReader::BatchReader(Tuplestorestate *rows, TupleTableSlot *slot)
     : rows_(rows), pointer_(tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND)), slot_(slot), owns_slot_(false) {
     rewind();
 }
 
-BatchReader::~BatchReader() {
+[[gnu::hot]] BatchReader::~BatchReader() {
     if (owns_slot_) {
         ExecDropSingleTupleTableSlot(slot_);
     } else {
@@ -143,12 +143,12 @@ BatchReader::~BatchReader() {
     }
 }
 
-bool BatchReader::next() {
+[[gnu::hot]] bool BatchReader::next() {
     tuplestore_select_read_pointer(rows_, pointer_);
     return tuplestore_gettupleslot(rows_, true, false, slot_);
 }
 
-void BatchReader::rewind() {
+[[gnu::hot]] void BatchReader::rewind() {
     tuplestore_select_read_pointer(rows_, pointer_);
     tuplestore_rescan(rows_);
 }

@@ -53,7 +53,7 @@ void create_cache() {
     CacheRegisterRelcacheCallback(on_relcache_invalidation, Datum(0));
 }
 
-CacheEntry *require_entry(Oid relid) {
+[[gnu::hot]] CacheEntry *require_entry(Oid relid) {
     if (last_entry != nullptr && last_entry->relid == relid) {
         return last_entry;
     }
@@ -144,7 +144,7 @@ void load(CacheEntry *entry) {
 
 } // namespace
 
-const TableEntry *find_table(Oid relid) {
+[[gnu::hot]] const TableEntry *find_table(Oid relid) {
     CacheEntry *entry = require_entry(relid);
     if (!entry->valid) {
         const MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "upkeep read", ALLOCSET_SMALL_SIZES);
