@@ -15,7 +15,7 @@ int log_min_duration() {
     return log_min_duration_ms;
 }
 
-int64 log_limit() {
+[[gnu::hot]] int64 log_limit() {
     return int64{log_limit_mb} * 1024 * 1024;
 }
 

@@ -142,7 +142,7 @@ void before_read(Oid view, Snapshot snapshot) {
         read_tables_of(view, snapshot);
 }
 
-void on_executor_start(QueryDesc *query, int flags) {
+[[gnu::hot]] void on_executor_start(QueryDesc *query, int flags) {
     ListCell *cell;
     foreach (cell, query->plannedstmt->rtable) {
         const auto *entry = lfirst_node(RangeTblEntry, cell);

@@ -28,6 +28,9 @@ UPKEEP_FUNCTION(upkeep_capture_row) {
     return PointerGetDatum(nullptr);
 }
 
+// As all that each statement runs: it lies together in the module then, see docs/internals/capture.md.
+extern "C" [[gnu::hot]] PGDLLEXPORT Datum upkeep_capture_after(PG_FUNCTION_ARGS);
+
 UPKEEP_FUNCTION(upkeep_capture_after) {
     if (capture::after_statement(require_trigger(fcinfo))) {
         maintain::run_pending();

@@ -1,4 +1,4 @@
-// Transaction and subtransaction callbacks, and the executor's hook.
+// Transaction and subtransaction callbacks, and the executor's hooks.
 //
 // A statement can end without its AFTER STATEMENT trigger: a C caller that runs a DML statement with RETURNING through
 // SPI with a row limit fires BEFORE STATEMENT, changes rows, and stops before the triggers. ExecutorFinish is where
@@ -7,6 +7,7 @@
 #include "capture/callbacks.hpp"
 #include "capture/change_log.hpp"
 #include "capture/capture.hpp"
+#include "capture/executor_start.hpp"
 #include "capture/merge.hpp"
 #include "capture/nesting.hpp"
 #include "capture/pending.hpp"
@@ -23,6 +24,7 @@ namespace {
 
 Maintain maintain_changes = nullptr;
 Announce announce_logged = nullptr;
+ExecutorStart_hook_type next_executor_start = nullptr;
 ExecutorFinish_hook_type next_executor_finish = nullptr;
 
 void after_executor(MemoryContext executor, bool fires_triggers) {
@@ -36,7 +38,18 @@ void after_executor(MemoryContext executor, bool fires_triggers) {
     }
 }
 
-void on_executor_finish(QueryDesc *query) {
+[[gnu::hot]] void on_executor_start(QueryDesc *query, int flags) {
+    if (next_executor_start != nullptr) {
+        next_executor_start(query, flags);
+    } else {
+        standard_ExecutorStart(query, flags);
+    }
+    if (query->operation != CMD_SELECT) {
+        pg::guard([=] { open_without_trigger(query, flags); });
+    }
+}
+
+[[gnu::hot]] void on_executor_finish(QueryDesc *query) {
     MemoryContext executor = query->estate->es_query_cxt;
     const bool fires_triggers = (query->estate->es_top_eflags & EXEC_FLAG_SKIP_TRIGGERS) == 0;
     if (is_statement_open()) {
@@ -92,7 +105,7 @@ void before_commit() {
     MemoryContextDelete(context);
 }
 
-void on_transaction(XactEvent event, void *) {
+[[gnu::hot]] void on_transaction(XactEvent event, void *) {
     switch (event) {
     case XACT_EVENT_PRE_COMMIT:
     case XACT_EVENT_PRE_PREPARE:
@@ -129,6 +142,7 @@ void on_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactio
 void install(Maintain maintain, Announce announce) {
     maintain_changes = maintain;
     announce_logged = announce;
+    next_executor_start = std::exchange(ExecutorStart_hook, on_executor_start);
     next_executor_finish = std::exchange(ExecutorFinish_hook, on_executor_finish);
     RegisterXactCallback(on_transaction, nullptr);
     RegisterSubXactCallback(on_subtransaction, nullptr);

@@ -2,6 +2,7 @@
 #include "capture/capture.hpp"
 #include "capture/callbacks.hpp"
 #include "capture/change_log.hpp"
+#include "capture/executor_start.hpp"
 #include "capture/nesting.hpp"
 #include "capture/pending.hpp"
 #include "catalog/registration.hpp"
@@ -33,7 +34,7 @@ Direct direct;
 Taken taken;
 bool committing = false; // the transaction has begun to commit: its changes wait no longer
 
-bool is_empty(Tuplestorestate *rows) {
+[[gnu::hot]] bool is_empty(Tuplestorestate *rows) {
     return rows == nullptr || tuplestore_tuple_count(rows) == 0;
 }
 
@@ -70,7 +71,7 @@ void record_copy(Scope scope, TriggerData *trigger, const Columns &columns) {
     }
 }
 
-void record_rows(TriggerData *trigger, const catalog::TableEntry &table) {
+[[gnu::hot]] void record_rows(TriggerData *trigger, const catalog::TableEntry &table) {
     if (is_empty(trigger->tg_oldtable) && is_empty(trigger->tg_newtable)) {
         return;
     }
@@ -95,15 +96,16 @@ void record_rows(TriggerData *trigger, const catalog::TableEntry &table) {
 
 } // namespace
 
-void before_statement(TriggerData *trigger) {
+[[gnu::hot]] void before_statement(TriggerData *trigger) {
     sweep_dropped();
+    note_before_trigger(trigger->tg_trigger);
     if (catalog::find_table(RelationGetRelid(trigger->tg_relation)) != nullptr) {
         open_statement(trigger->tg_relation, operation_of(trigger->tg_event),
                        !direct.set && find_pending(Scope::statement) == nullptr);
     }
 }
 
-bool after_statement(TriggerData *trigger) {
+[[gnu::hot]] bool after_statement(TriggerData *trigger) {
     sweep_dropped();
     const Oid relid = RelationGetRelid(trigger->tg_relation);
     const Operation operation = operation_of(trigger->tg_event);
@@ -236,16 +238,16 @@ void hold_unknown(Oid view, const char *why) {
     }
 }
 
-bool is_due(Scope scope) {
+[[gnu::hot]] bool is_due(Scope scope) {
     return scope == Scope::statement ? direct.set || find_pending(scope) != nullptr
                                      : committing && find_pending(scope) != nullptr;
 }
 
-bool has_pending() {
+[[gnu::hot]] bool has_pending() {
     return direct.set || find_pending(Scope::statement) != nullptr || find_pending(Scope::transaction) != nullptr;
 }
 
-void begin_commit() {
+[[gnu::hot]] void begin_commit() {
     committing = true;
 }
 
@@ -260,7 +262,7 @@ bool was_built(Oid view) {
                                                    [view](const BuiltView &built) { return built.view == view; });
 }
 
-bool is_taken() {
+[[gnu::hot]] bool is_taken() {
     return taken.set;
 }
 
@@ -296,7 +298,7 @@ void commit_changes(SubTransactionId subid, SubTransactionId parent) {
     }
 }
 
-void forget_changes() {
+[[gnu::hot]] void forget_changes() {
     forget_statements();
     forget_pending();
     direct = {};

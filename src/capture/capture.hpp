@@ -33,6 +33,8 @@ class BatchReader {
   public:
     explicit BatchReader(const Batch &batch) : BatchReader(batch.rows, batch.desc) {}
     BatchReader(Tuplestorestate *rows, TupleDesc desc);
+    /// Reads into a slot of the caller's, which is empty afterwards.
+    BatchReader(Tuplestorestate *rows, TupleTableSlot *slot);
     ~BatchReader();
     BatchReader(const BatchReader &) = delete;
     BatchReader &operator=(const BatchReader &) = delete;
@@ -46,6 +48,7 @@ class BatchReader {
     Tuplestorestate *rows_;
     int pointer_;
     TupleTableSlot *slot_;
+    bool owns_slot_;
 };
 
 /// Trigger bodies (called by api/triggers.cpp). Both do nothing for a table that is read by no view that writers

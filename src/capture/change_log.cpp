@@ -19,15 +19,15 @@ namespace upkeep::capture {
 
 namespace {
 
-pg::Vector<Oid> *logged = nullptr; // base tables whose changes this transaction has logged; in TopTransactionContext
+// Base tables whose changes this transaction has logged. Of the backend, made by the first statement that logs.
+pg::Vector<Oid> *logged = nullptr;
 
 } // namespace
 
-void note_logged(Oid relid) {
+[[gnu::hot]] void note_logged(Oid relid) {
     if (logged == nullptr) {
-        auto *list = new (MemoryContextAlloc(TopTransactionContext, sizeof(pg::Vector<Oid>)))
-            pg::Vector<Oid>(pg::Palloc<Oid>(TopTransactionContext));
-        logged = list;
+        logged = new (MemoryContextAlloc(CacheMemoryContext, sizeof(pg::Vector<Oid>)))
+            pg::Vector<Oid>(pg::Palloc<Oid>(CacheMemoryContext));
     }
     if (std::find(logged->begin(), logged->end(), relid) == logged->end()) {
         logged->push_back(relid);
@@ -36,23 +36,33 @@ void note_logged(Oid relid) {
 
 namespace {
 
-void write_all(LogWriter &writer, TupleDesc desc, Tuplestorestate *rows, int weight) {
-    if (rows == nullptr || tuplestore_tuple_count(rows) == 0) {
+[[gnu::hot]] int64 count_rows(Tuplestorestate *rows) {
+    return rows == nullptr ? 0 : tuplestore_tuple_count(rows);
+}
+
+[[gnu::hot]] void write_all(LogWriter &writer, const LogLayout &layout, Tuplestorestate *rows, int weight) {
+    int64 left = count_rows(rows);
+    if (left == 0) {
         return;
     }
-    for (BatchReader reader(rows, desc); reader.next();) {
+    BatchReader reader(rows, reader_slot(layout, 0));
+    for (; left > 0 && reader.next(); left--) {
         CHECK_FOR_INTERRUPTS();
         writer.add(reader.slot(), weight);
     }
 }
 
-void write_pairs(LogWriter &writer, TupleDesc desc, const Columns &columns, Tuplestorestate *old_rows,
-                 Tuplestorestate *new_rows) {
-    BatchReader old_reader(old_rows, desc);
-    BatchReader new_reader(new_rows, desc);
-    while (old_reader.next() && new_reader.next()) {
+[[gnu::hot]] void write_pairs(LogWriter &writer, const LogLayout &layout, Tuplestorestate *old_rows,
+                              Tuplestorestate *new_rows) {
+    int64 left = count_rows(old_rows);
+    if (left == 0) {
+        return;
+    }
+    BatchReader old_reader(old_rows, reader_slot(layout, 0));
+    BatchReader new_reader(new_rows, reader_slot(layout, 1));
+    for (; left > 0 && old_reader.next() && new_reader.next(); left--) {
         CHECK_FOR_INTERRUPTS();
-        if (is_relevant_change(desc, columns, old_reader.slot(), new_reader.slot())) {
+        if (is_relevant_change(layout.base, layout.used, old_reader.slot(), new_reader.slot())) {
             writer.add(old_reader.slot(), -1);
             writer.add(new_reader.slot(), +1);
         }
@@ -74,11 +84,7 @@ void give_up(Oid relid, std::span<const Oid> views) {
     }
 }
 
-int64 count_rows(Tuplestorestate *rows) {
-    return rows == nullptr ? 0 : tuplestore_tuple_count(rows);
-}
-
-void finish_log(LogWriter &writer, const catalog::TableEntry &table) {
+[[gnu::hot]] void finish_log(LogWriter &writer, const catalog::TableEntry &table) {
     writer.finish();
     if (int64(writer.last_block()) * BLCKSZ >= settings::log_limit()) {
         // The entry goes with what is written about its views.
@@ -91,27 +97,26 @@ void finish_log(LogWriter &writer, const catalog::TableEntry &table) {
 
 // The catalog's entry stays while rows are logged: invalidations only mark it, and no trigger of anybody is called.
 
-void log_rows(TriggerData *trigger, const catalog::TableEntry &table) {
-    TupleDesc desc = RelationGetDescr(trigger->tg_relation);
+[[gnu::hot]] void log_rows(TriggerData *trigger, const catalog::TableEntry &table) {
     Tuplestorestate *old_rows = trigger->tg_oldtable;
     Tuplestorestate *new_rows = trigger->tg_newtable;
-    LogWriter writer(table.relid, table.log, count_rows(old_rows) + count_rows(new_rows));
+    LogLayout &layout = layout_of(table, RelationGetDescr(trigger->tg_relation));
+    LogWriter writer(table, layout, count_rows(old_rows) + count_rows(new_rows));
     if (old_rows != nullptr && new_rows != nullptr && count_rows(old_rows) == count_rows(new_rows)) {
-        write_pairs(writer, desc, used_columns(desc, table.deferred.used), old_rows, new_rows);
+        write_pairs(writer, layout, old_rows, new_rows);
     } else {
-        write_all(writer, desc, old_rows, -1);
-        write_all(writer, desc, new_rows, +1);
+        write_all(writer, layout, old_rows, -1);
+        write_all(writer, layout, new_rows, +1);
     }
     finish_log(writer, table);
 }
 
 void log_row(Relation relation, const catalog::TableEntry &table, TupleTableSlot *old_row, TupleTableSlot *new_row) {
-    TupleDesc desc = RelationGetDescr(relation);
-    if (old_row != nullptr && new_row != nullptr &&
-        !is_relevant_change(desc, used_columns(desc, table.deferred.used), old_row, new_row)) {
+    LogLayout &layout = layout_of(table, RelationGetDescr(relation));
+    if (old_row != nullptr && new_row != nullptr && !is_relevant_change(layout.base, layout.used, old_row, new_row)) {
         return;
     }
-    LogWriter writer(table.relid, table.log, int{old_row != nullptr} + int{new_row != nullptr});
+    LogWriter writer(table, layout, int{old_row != nullptr} + int{new_row != nullptr});
     if (old_row != nullptr) {
         writer.add(old_row, -1);
     }
@@ -126,10 +131,11 @@ void log_written(Oid view, Tuplestorestate *left, Tuplestorestate *came) {
     if (table == nullptr || table->deferred.nviews == 0) {
         return;
     }
-    LogWriter writer(view, table->log, count_rows(left) + count_rows(came));
     Relation relation = table_open(view, NoLock); // whoever wrote has it locked
-    write_all(writer, RelationGetDescr(relation), left, -1);
-    write_all(writer, RelationGetDescr(relation), came, +1);
+    LogLayout &layout = layout_of(*table, RelationGetDescr(relation));
+    LogWriter writer(*table, layout, count_rows(left) + count_rows(came));
+    write_all(writer, layout, left, -1);
+    write_all(writer, layout, came, +1);
     table_close(relation, NoLock);
     finish_log(writer, *table);
 }
@@ -139,16 +145,16 @@ void log_lost(Oid relid) {
     if (table == nullptr || table->deferred.nviews == 0) {
         return;
     }
-    LogWriter writer(relid, table->log, 1);
+    LogWriter writer(*table, layout_of(*table), 1);
     writer.add_lost();
     writer.finish();
 }
 
-bool has_logged() {
-    return logged != nullptr;
+[[gnu::hot]] bool has_logged() {
+    return logged != nullptr && !logged->empty();
 }
 
-std::span<const Oid> logged_tables() {
+[[gnu::hot]] std::span<const Oid> logged_tables() {
     return logged != nullptr ? std::span<const Oid>(logged->data(), logged->size()) : std::span<const Oid>();
 }
 
@@ -156,8 +162,10 @@ bool has_logged(Oid relid) {
     return logged != nullptr && std::find(logged->begin(), logged->end(), relid) != logged->end();
 }
 
-void forget_logged() {
-    logged = nullptr;
+[[gnu::hot]] void forget_logged() {
+    if (logged != nullptr) {
+        logged->clear();
+    }
 }
 
 TableChange read_log(const catalog::Log &log, const Bitmapset *used, const catalog::Frontier &frontier,

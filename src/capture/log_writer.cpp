@@ -1,5 +1,5 @@
 // One row is written by heap_insert, more by heap_multi_insert. What a statement needs besides the rows is kept for the
-// next one: most statements change one row, and are not to pay for contexts.
+// next one: most statements change one row, and are not to pay for contexts, arrays and slots.
 #include "capture/log_writer.hpp"
 
 #include "capture/change_log.hpp"
@@ -19,23 +19,45 @@ constexpr Size kBatchBytes = 65536;
 // From here on the pages are written through a ring of buffers of their own.
 constexpr int64 kBulkRows = 1000;
 
-// Of the backend: the rows of a batch. Reset by each flush, and by the next writer if an error came before. The first
-// block has room for a page, which heap_multi_insert asks for.
+// Of the backend: rows of a batch that are not of fixed width. Reset by each flush, and by the next writer if an error
+// came before. The first block has room for a page, which heap_multi_insert asks for.
 MemoryContext batch_memory = nullptr;
+// Of the backend: slots for the rows of a small batch.
+TupleTableSlot *few_slots[LogLayout::kFewRows];
 
-void prepare_batch_memory() {
-    if (batch_memory == nullptr) {
-        batch_memory = AllocSetContextCreate(CacheMemoryContext, "upkeep log rows", 0, 4 * BLCKSZ, 64 * BLCKSZ);
+/// heap_multi_insert takes slots, and asks them for nothing but the row.
+TupleTableSlot *make_slot() {
+    return MakeSingleTupleTableSlot(CreateTemplateTupleDesc(0), &TTSOpsHeapTuple);
+}
+
+[[gnu::hot]] void prepare_memory() {
+    if (batch_memory != nullptr) {
+        MemoryContextReset(batch_memory);
+        return;
     }
-    MemoryContextReset(batch_memory);
+    const pg::InContext in(CacheMemoryContext);
+    for (TupleTableSlot *&slot : few_slots) {
+        slot = make_slot();
+    }
+    batch_memory = AllocSetContextCreate(CacheMemoryContext, "upkeep log rows", 0, 4 * BLCKSZ, 64 * BLCKSZ);
+}
+
+/// The slot says that it owns the row, else the row would be copied. It is never cleared, so it frees nothing.
+[[gnu::hot]] void lend(TupleTableSlot *slot, HeapTuple tuple) {
+    slot->tts_flags = static_cast<uint16>((slot->tts_flags | TTS_FLAG_SHOULDFREE) & ~TTS_FLAG_EMPTY);
+    slot->tts_nvalid = 0;
+    auto *heap_slot = reinterpret_cast<HeapTupleTableSlot *>(slot);
+    heap_slot->tuple = tuple;
+    heap_slot->off = 0;
 }
 
 } // namespace
 
-LogWriter::LogWriter(Oid relid, const catalog::LogTarget &target, int64 at_most)
-    : relid_(relid), target_(target), at_most_(at_most), batch_rows_(int(std::min<int64>(at_most, kBatchRows))) {}
+[[gnu::hot]] LogWriter::LogWriter(const catalog::TableEntry &table, LogLayout &layout, int64 at_most)
+    : relid_(table.relid), target_(table.log), layout_(layout), at_most_(at_most),
+      batch_rows_(int(std::min<int64>(at_most, kBatchRows))) {}
 
-bool LogWriter::open() {
+[[gnu::hot]] bool LogWriter::open() {
     if (opened_) {
         return segment_ != nullptr;
     }
@@ -48,39 +70,71 @@ bool LogWriter::open() {
         return false;
     }
     note_logged(relid_);
-    prepare_batch_memory();
-    bulk_ = at_most_ >= kBulkRows ? GetBulkInsertState() : nullptr;
-    const int natts = RelationGetNumberOfAttributes(segment_);
-    values_ = pg::create_array<Datum>(natts);
-    nulls_ = pg::create_array<bool>(natts);
-    std::fill_n(nulls_, natts, true);
-    values_[catalog::kLogXid - 1] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-    nulls_[catalog::kLogXid - 1] = nulls_[catalog::kLogWeight - 1] = false;
-    rows_ = pg::create_array<HeapTuple>(batch_rows_);
+    lay_out(layout_, target_, RelationGetDescr(segment_));
+    prepare_memory();
+    prepare_batch();
     return true;
 }
 
-void LogWriter::add(TupleTableSlot *row, int weight) {
+[[gnu::hot]] void LogWriter::prepare_batch() {
+    const FullTransactionId xid = GetTopFullTransactionId();
+    layout_.values[catalog::kLogXid - 1] = FullTransactionIdGetDatum(xid);
+    if (layout_.pattern != nullptr) {
+        static_assert(catalog::kLogXid == 1, "the transaction's id is at the start of a row's data");
+        std::memcpy(reinterpret_cast<char *>(layout_.pattern) + layout_.pattern->t_hoff, &xid.value, sizeof(xid.value));
+    }
+    stride_ = room_for_row(layout_);
+    if (batch_rows_ <= LogLayout::kFewRows) {
+        rows_ = few_;
+        slots_ = few_slots;
+        room_ = layout_.few_rows;
+        return;
+    }
+    bulk_ = at_most_ >= kBulkRows ? GetBulkInsertState() : nullptr;
+    if (layout_.pattern != nullptr) {
+        batch_rows_ = std::min(batch_rows_, static_cast<int>(kBatchBytes / layout_.length) + 1);
+        room_ = static_cast<char *>(palloc(batch_rows_ * stride_));
+    }
+    rows_ = pg::create_array<HeapTuple>(batch_rows_);
+    slots_ = pg::create_array<TupleTableSlot *>(batch_rows_);
+}
+
+[[gnu::hot]] void LogWriter::add(TupleTableSlot *row, int weight) {
     if (!open()) {
         return;
     }
-    for (int i = 0; i < target_.ncolumns; i++) {
-        const int at = i + catalog::kLogFixedColumns;
-        values_[at] = slot_getattr(row, target_.columns[i], &nulls_[at]);
+    slot_getsomeattrs(row, layout_.nread);
+    HeapTuple tuple = nullptr;
+    if (layout_.pattern != nullptr) {
+        tuple = form_fixed(layout_, target_.ncolumns, room_ + filled_ * stride_, row, weight);
     }
-    put(weight);
+    if (tuple == nullptr) {
+        std::fill_n(layout_.nulls + catalog::kLogFixedColumns, layout_.natts - catalog::kLogFixedColumns, true);
+        for (int i = 0; i < target_.ncolumns; i++) {
+            const int at = i + catalog::kLogFixedColumns;
+            const int from = target_.columns[i] - 1;
+            layout_.values[at] = row->tts_values[from];
+            layout_.nulls[at] = row->tts_isnull[from];
+        }
+        tuple = form(weight);
+    }
+    put(tuple);
 }
 
 void LogWriter::add_lost() {
     if (open()) {
-        put(0);
+        std::fill_n(layout_.nulls + catalog::kLogFixedColumns, layout_.natts - catalog::kLogFixedColumns, true);
+        put(form(0));
     }
 }
 
-void LogWriter::put(int weight) {
-    values_[catalog::kLogWeight - 1] = Int16GetDatum(int16(weight));
-    pg::InContext in(batch_memory);
-    HeapTuple tuple = heap_form_tuple(RelationGetDescr(segment_), values_, nulls_);
+HeapTuple LogWriter::form(int weight) {
+    const pg::InContext in(batch_memory);
+    layout_.values[catalog::kLogWeight - 1] = Int16GetDatum(int16(weight));
+    return heap_form_tuple(RelationGetDescr(segment_), layout_.values, layout_.nulls);
+}
+
+[[gnu::hot]] void LogWriter::put(HeapTuple tuple) {
     rows_[filled_++] = tuple;
     bytes_ += tuple->t_len;
     if (filled_ == batch_rows_ || bytes_ >= kBatchBytes) {
@@ -88,50 +142,42 @@ void LogWriter::put(int weight) {
     }
 }
 
-void LogWriter::flush() {
+[[gnu::hot]] void LogWriter::flush() {
     if (filled_ == 0) {
         return;
     }
-    pg::InContext in(batch_memory);
     const CommandId command = GetCurrentCommandId(true);
-    last_block_ = filled_ == 1 ? insert_one(command) : insert_together(command);
+    {
+        const pg::InContext in(batch_memory);
+        last_block_ = filled_ == 1 ? insert_one(command) : insert_together(command);
+    }
     filled_ = 0;
     bytes_ = 0;
     MemoryContextReset(batch_memory);
 }
 
-BlockNumber LogWriter::insert_one(CommandId command) {
+[[gnu::hot]] BlockNumber LogWriter::insert_one(CommandId command) {
     heap_insert(segment_, rows_[0], command, HEAP_INSERT_SKIP_FSM, bulk_);
     return ItemPointerGetBlockNumber(&rows_[0]->t_self);
 }
 
-BlockNumber LogWriter::insert_together(CommandId command) {
-    if (slots_ == nullptr) {
-        slots_ = static_cast<TupleTableSlot **>(MemoryContextAllocZero(memory_, batch_rows_ * sizeof(TupleTableSlot *)));
-    }
+[[gnu::hot]] BlockNumber LogWriter::insert_together(CommandId command) {
     for (int i = 0; i < filled_; i++) {
         if (slots_[i] == nullptr) {
-            pg::InContext in(memory_);
-            slots_[i] = MakeSingleTupleTableSlot(RelationGetDescr(segment_), &TTSOpsHeapTuple);
+            const pg::InContext in(memory_);
+            slots_[i] = make_slot();
         }
-        ExecStoreHeapTuple(rows_[i], slots_[i], true);
+        lend(slots_[i], rows_[i]);
     }
     heap_multi_insert(segment_, slots_, filled_, command, HEAP_INSERT_SKIP_FSM, bulk_);
-    const BlockNumber block = ItemPointerGetBlockNumber(&slots_[filled_ - 1]->tts_tid);
-    for (int i = 0; i < filled_; i++) {
-        ExecClearTuple(slots_[i]);
-    }
-    return block;
+    return ItemPointerGetBlockNumber(&slots_[filled_ - 1]->tts_tid);
 }
 
-void LogWriter::finish() {
+[[gnu::hot]] void LogWriter::finish() {
     if (segment_ == nullptr) {
         return;
     }
     flush();
-    for (int i = 0; slots_ != nullptr && i < batch_rows_ && slots_[i] != nullptr; i++) {
-        ExecDropSingleTupleTableSlot(slots_[i]);
-    }
     if (bulk_ != nullptr) {
         FreeBulkInsertState(bulk_);
     }

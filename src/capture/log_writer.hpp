@@ -1,7 +1,6 @@
 // Writing rows to the change log of a base table.
 #pragma once
-#include "catalog/registration.hpp"
-#include "pg/memory.hpp"
+#include "capture/log_layout.hpp"
 
 namespace upkeep::capture {
 
@@ -10,8 +9,8 @@ namespace upkeep::capture {
 /// user's code.
 class LogWriter {
   public:
-    /// `target` outlives the writer. `at_most`: how many rows may come.
-    LogWriter(Oid relid, const catalog::LogTarget &target, int64 at_most);
+    /// `table` and `layout` outlive the writer. `at_most`: how many rows may come.
+    LogWriter(const catalog::TableEntry &table, LogLayout &layout, int64 at_most);
     LogWriter(const LogWriter &) = delete;
     LogWriter &operator=(const LogWriter &) = delete;
 
@@ -26,7 +25,9 @@ class LogWriter {
 
   private:
     bool open();
-    void put(int weight);
+    void prepare_batch();
+    HeapTuple form(int weight);
+    void put(HeapTuple tuple);
     void flush();
     BlockNumber insert_one(CommandId command);
     BlockNumber insert_together(CommandId command);
@@ -34,12 +35,14 @@ class LogWriter {
     MemoryContext memory_ = CurrentMemoryContext;
     Oid relid_;
     const catalog::LogTarget &target_;
+    LogLayout &layout_;
     int64 at_most_;
     bool opened_ = false;
     Relation segment_ = nullptr;
     BulkInsertState bulk_ = nullptr;
-    Datum *values_ = nullptr;
-    bool *nulls_ = nullptr;
+    char *room_ = nullptr; // for a batch of rows of fixed width
+    Size stride_ = 0;
+    HeapTuple few_[LogLayout::kFewRows];
     HeapTuple *rows_ = nullptr;
     TupleTableSlot **slots_ = nullptr;
     int batch_rows_;

@@ -21,14 +21,14 @@ struct Nesting {
     CommandId command = InvalidCommandId; // of the outermost statement
     bool has_command = false;
 
-    Nesting() : open(pg::Palloc<OpenStatement>(TopTransactionContext)) { open.reserve(16); }
+    Nesting() : open(pg::Palloc<OpenStatement>(CacheMemoryContext)) { open.reserve(16); }
 };
 
-Nesting *nesting = nullptr; // in TopTransactionContext; nullptr until the transaction's first statement
+Nesting *nesting = nullptr; // of the backend; nullptr until its first statement
 
-Nesting &require_nesting() {
+[[gnu::hot]] Nesting &require_nesting() {
     if (nesting == nullptr) {
-        nesting = new (MemoryContextAlloc(TopTransactionContext, sizeof(Nesting))) Nesting();
+        nesting = new (MemoryContextAlloc(CacheMemoryContext, sizeof(Nesting))) Nesting();
     }
     return *nesting;
 }
@@ -44,7 +44,7 @@ MemoryContext calling_executor() {
 
 } // namespace
 
-Operation operation_of(TriggerEvent event) {
+[[gnu::hot]] Operation operation_of(TriggerEvent event) {
     if (TRIGGER_FIRED_BY_INSERT(event)) {
         return Operation::insert;
     }
@@ -61,6 +61,10 @@ static bool can_freeze(Relation relation, Operation operation) {
 }
 
 void open_statement(Relation relation, Operation operation, bool alone) {
+    open_statement(relation, operation, alone, calling_executor());
+}
+
+[[gnu::hot]] void open_statement(Relation relation, Operation operation, bool alone, MemoryContext executor) {
     Nesting &n = require_nesting();
     if (n.open.empty()) {
         // The query writes with the command id that its snapshot was taken at; see old_state_command.
@@ -68,7 +72,7 @@ void open_statement(Relation relation, Operation operation, bool alone) {
         n.has_command = alone && ActiveSnapshotSet() && GetActiveSnapshot()->curcid == n.command;
     }
     n.has_command = n.has_command && !can_freeze(relation, operation);
-    n.open.push_back({RelationGetRelid(relation), operation, GetCurrentSubTransactionId(), calling_executor(),
+    n.open.push_back({RelationGetRelid(relation), operation, GetCurrentSubTransactionId(), executor,
                       relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE});
 }
 
@@ -105,7 +109,7 @@ void forget_command() {
     }
 }
 
-bool close_statement(Oid relid, Operation operation) {
+[[gnu::hot]] bool close_statement(Oid relid, Operation operation) {
     if (nesting == nullptr) {
         return false;
     }
@@ -123,7 +127,7 @@ bool close_statement(Oid relid, Operation operation) {
     return false;
 }
 
-bool is_statement_open() {
+[[gnu::hot]] bool is_statement_open() {
     return nesting != nullptr && !nesting->open.empty();
 }
 
@@ -183,8 +187,11 @@ void commit_statements(SubTransactionId subid, SubTransactionId parent) {
     }
 }
 
-void forget_statements() {
-    nesting = nullptr;
+[[gnu::hot]] void forget_statements() {
+    if (nesting != nullptr) {
+        nesting->open.clear();
+        nesting->has_command = false;
+    }
 }
 
 } // namespace upkeep::capture

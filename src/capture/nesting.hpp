@@ -11,6 +11,8 @@ Operation operation_of(TriggerEvent event);
 /// Pushes a statement of the current subtransaction. To be called in its BEFORE STATEMENT trigger, in the memory
 /// context that the server calls triggers in. `alone`: no changes are pending from before.
 void open_statement(Relation relation, Operation operation, bool alone);
+/// The same without that trigger, for the executor whose es_query_cxt this is.
+void open_statement(Relation relation, Operation operation, bool alone, MemoryContext executor);
 
 /// Removes the most recent open statement of that relation and operation; false if there is none.
 bool close_statement(Oid relid, Operation operation);

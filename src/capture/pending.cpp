@@ -80,7 +80,7 @@ const char *Pending::why_unknown(Oid relid) const {
     return nullptr;
 }
 
-Pending *find_pending(Scope scope) {
+[[gnu::hot]] Pending *find_pending(Scope scope) {
     return pending[int(scope)];
 }
 
@@ -105,7 +105,7 @@ void drop_later(Pending *p) {
     }
 }
 
-void sweep_dropped() {
+[[gnu::hot]] void sweep_dropped() {
     while (dropped != nullptr) {
         Pending *p = dropped;
         dropped = p->next_dropped;
@@ -114,7 +114,7 @@ void sweep_dropped() {
     }
 }
 
-bool has_dropped() {
+[[gnu::hot]] bool has_dropped() {
     return dropped != nullptr;
 }
 
@@ -247,7 +247,7 @@ void commit_pending(SubTransactionId subid, SubTransactionId parent) {
     }
 }
 
-void forget_pending() {
+[[gnu::hot]] void forget_pending() {
     std::fill_n(pending, kScopes, nullptr);
     dropped = nullptr;
 }

@@ -10,7 +10,10 @@ namespace upkeep::capture {
 
 namespace {
 
-bool same_image(Form_pg_attribute att, Datum a, Datum b) {
+[[gnu::hot]] bool same_image(Form_pg_attribute att, Datum a, Datum b) {
+    if (att->attbyval) {
+        return a == b;
+    }
     // An UPDATE that leaves a toasted value alone leaves its pointer.
     if (att->attlen == -1 && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(a)) &&
         VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b)) &&
@@ -104,7 +107,7 @@ void copy_pairs(Pending &pending, PendingTable &table, TupleDesc desc, Tuplestor
 
 } // namespace
 
-bool is_relevant_change(TupleDesc desc, const Columns &columns, TupleTableSlot *a, TupleTableSlot *b) {
+[[gnu::hot]] bool is_relevant_change(TupleDesc desc, const Columns &columns, TupleTableSlot *a, TupleTableSlot *b) {
     slot_getsomeattrs(a, columns.last);
     slot_getsomeattrs(b, columns.last);
     for (int i = 0; i < columns.last; i++) {
@@ -123,20 +126,29 @@ bool is_relevant_change(TupleDesc desc, const Columns &columns, TupleTableSlot *
 
 BatchReader::BatchReader(Tuplestorestate *rows, TupleDesc desc)
     : rows_(rows), pointer_(tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND)),
-      slot_(MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple)) {
+      slot_(MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple)), owns_slot_(true) {
     rewind();
 }
 
-BatchReader::~BatchReader() {
-    ExecDropSingleTupleTableSlot(slot_);
+[[gnu::hot]] BatchReader::BatchReader(Tuplestorestate *rows, TupleTableSlot *slot)
+    : rows_(rows), pointer_(tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND)), slot_(slot), owns_slot_(false) {
+    rewind();
 }
 
-bool BatchReader::next() {
+[[gnu::hot]] BatchReader::~BatchReader() {
+    if (owns_slot_) {
+        ExecDropSingleTupleTableSlot(slot_);
+    } else {
+        ExecClearTuple(slot_);
+    }
+}
+
+[[gnu::hot]] bool BatchReader::next() {
     tuplestore_select_read_pointer(rows_, pointer_);
     return tuplestore_gettupleslot(rows_, true, false, slot_);
 }
 
-void BatchReader::rewind() {
+[[gnu::hot]] void BatchReader::rewind() {
     tuplestore_select_read_pointer(rows_, pointer_);
     tuplestore_rescan(rows_);
 }

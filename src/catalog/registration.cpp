@@ -408,7 +408,7 @@ void mark_failed(Oid view, const char *why) {
     invalidate(view);
 }
 
-bool take_changed() {
+[[gnu::hot]] bool take_changed() {
     return std::exchange(changed, false);
 }
 

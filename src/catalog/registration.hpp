@@ -137,6 +137,9 @@ struct TableEntry {
     Readers commit;
     Readers deferred; // also those that are being built or have failed: they want their changes
     LogTarget log;    // where `deferred` is not empty
+    // What whoever reads the entry keeps with it, in `memory`, which goes when the entry does.
+    MemoryContext memory = nullptr;
+    mutable void *kept = nullptr;
 
     /// Of a mode other than manual.
     const Readers &of(Mode mode) const {

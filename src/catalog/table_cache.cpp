@@ -18,6 +18,7 @@ struct CacheEntry {
 };
 
 HTAB *entries = nullptr;
+CacheEntry *last_entry = nullptr; // most look-ups are for the table of the one before; entries stay where they are
 uint64 generation = 1;
 
 void forget(CacheEntry *entry) {
@@ -52,7 +53,10 @@ void create_cache() {
     CacheRegisterRelcacheCallback(on_relcache_invalidation, Datum(0));
 }
 
-CacheEntry *require_entry(Oid relid) {
+[[gnu::hot]] CacheEntry *require_entry(Oid relid) {
+    if (last_entry != nullptr && last_entry->relid == relid) {
+        return last_entry;
+    }
     if (!entries) {
         create_cache();
     }
@@ -62,9 +66,10 @@ CacheEntry *require_entry(Oid relid) {
         entry->valid = false;
         entry->changes = 0;
         entry->context = nullptr;
-        entry->table = TableEntry{relid, {}, {}, {}, {}};
+        entry->table = TableEntry{relid};
         entry->depth_as_of = 0;
     }
+    last_entry = entry;
     return entry;
 }
 
@@ -123,7 +128,7 @@ void load(CacheEntry *entry) {
     for (const Row &row : rows) {
         require_entry(row.oid(SourceColumn::view)); // so that its invalidations count
     }
-    entry->table = TableEntry{entry->relid, {}, {}, {}, {}};
+    entry->table = TableEntry{entry->relid};
     if (entry->context) {
         MemoryContextReset(entry->context);
     } else if (!rows.empty()) {
@@ -133,13 +138,13 @@ void load(CacheEntry *entry) {
     const Readers commit = readers_of(rows, Mode::commit, entry->context);
     const Readers deferred = readers_of(rows, Mode::deferred, entry->context);
     const LogTarget log = deferred.nviews > 0 ? log_target(entry->relid, entry->context) : LogTarget{};
-    entry->table = TableEntry{entry->relid, immediate, commit, deferred, log};
+    entry->table = TableEntry{entry->relid, immediate, commit, deferred, log, entry->context};
     entry->valid = changes == entry->changes;
 }
 
 } // namespace
 
-const TableEntry *find_table(Oid relid) {
+[[gnu::hot]] const TableEntry *find_table(Oid relid) {
     CacheEntry *entry = require_entry(relid);
     if (!entry->valid) {
         const MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "upkeep read", ALLOCSET_SMALL_SIZES);

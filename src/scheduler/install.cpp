@@ -58,7 +58,7 @@ int count_in(Oid database, bool end) {
     return n;
 }
 
-void lift_bar() {
+[[gnu::hot]] void lift_bar() {
     if (!OidIsValid(barred))
         return;
     change_bars(std::exchange(barred, InvalidOid), -1);
@@ -70,7 +70,7 @@ void lift_bar_at_exit(int, Datum) {
 }
 
 // What workers themselves change they know.
-void on_transaction(XactEvent event, void *) {
+[[gnu::hot]] void on_transaction(XactEvent event, void *) {
     if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
         return;
     const bool changed = catalog::take_changed();

@@ -21,7 +21,7 @@ LWLock *memory_lock = nullptr;
 shmem_request_hook_type next_request_hook = nullptr;
 shmem_startup_hook_type next_startup_hook = nullptr;
 
-uint32 hash(Oid relid) {
+[[gnu::hot]] uint32 hash(Oid relid) {
     return murmurhash32(relid) % (kSetWords * 32);
 }
 
@@ -75,7 +75,7 @@ void attach_memory() {
 
 /// The slot of this database, for a committing backend, which must not wait or fail. It stays where it is as long as
 /// the database exists.
-Database *own_database() {
+[[gnu::hot]] Database *own_database() {
     static Database *own = nullptr;
     if (own != nullptr && own->database == MyDatabaseId)
         return own;
@@ -85,8 +85,9 @@ Database *own_database() {
     return own;
 }
 
-void wake_worker(Database *slot) {
-    if (pg_atomic_exchange_u32(&slot->woken, 1) != 0)
+[[gnu::hot]] void wake_worker(Database *slot) {
+    pg_memory_barrier(); // what it will find is written before
+    if (pg_atomic_read_u32(&slot->woken) != 0 || pg_atomic_exchange_u32(&slot->woken, 1) != 0)
         return; // it has yet to look at what woke it before
     pg_atomic_write_u64(&slot->since, static_cast<uint64>(GetCurrentTimestamp()));
     Latch *latch = slot->latch;
@@ -117,7 +118,7 @@ void SharedRelationSet::init() {
     pg_atomic_init_u32(&all, 0);
 }
 
-bool SharedRelationSet::add(Oid relid) {
+[[gnu::hot]] bool SharedRelationSet::add(Oid relid) {
     const uint32 bit = hash(relid);
     pg_atomic_uint32 *word = &words[bit / 32];
     const uint32 mask = uint32{1} << (bit % 32);
@@ -197,7 +198,7 @@ void wake_launcher() {
         SetLatch(latch);
 }
 
-void wake(std::span<const Oid> relids) {
+[[gnu::hot]] void wake(std::span<const Oid> relids) {
     if (memory == nullptr)
         return;
     Database *slot = own_database();
