@@ -136,6 +136,37 @@ List *over_keys(List *direct, Parts *parts) {
 
 } // namespace
 
+Expr *only_where(const Expr *condition, Expr *expression) {
+    auto *value = reinterpret_cast<Node *>(expression);
+    CaseWhen *when = makeNode(CaseWhen);
+    when->expr = static_cast<Expr *>(copyObjectImpl(condition));
+    when->result = expression;
+    when->location = -1;
+    CaseExpr *choice = makeNode(CaseExpr);
+    choice->casetype = exprType(value);
+    choice->casecollid = exprCollation(value);
+    choice->args = list_make1(when);
+    choice->defresult =
+        reinterpret_cast<Expr *>(makeNullConst(choice->casetype, exprTypmod(value), choice->casecollid));
+    choice->location = -1;
+    return reinterpret_cast<Expr *>(choice);
+}
+
+List *columns_read(Node *tree, const List *grouping) {
+    Parts parts;
+    parts.keys = list_copy(grouping);
+    Collect collect{&parts, true};
+    collect_parts(tree, &collect);
+    return list_concat(parts.keys, parts.calls);
+}
+
+Node *read_from_node(Node *tree, const List *columns) {
+    Parts parts;
+    parts.keys = list_copy(columns);
+    Replace replace{&parts};
+    return replace_parts(tree, &replace);
+}
+
 Arm arm_over_node(int number) {
     Arm arm;
     arm.inputs.push_back({algebra::InputKind::node, number});
@@ -173,9 +204,8 @@ bool Analyser::aggregate(Query *q, List *targets, int kept, Arms *arms) {
         all = lappend_int(all, static_cast<int>(lfirst_node(SortGroupClause, lc)->tleSortGroupRef));
     // Each grouping set is a GROUP BY of its own, and the result their UNION ALL.
     List *sets = q->groupingSets == NIL ? list_make1(all) : expand_grouping_sets(q->groupingSets, q->groupDistinct, -1);
-    if (list_length(sets) > 64)
-        return refuse("too-many-arms", "more than 64 grouping sets", "The plan would have too many terms.",
-                      "Split the query into several materialized views.");
+    if (list_length(sets) > kMaxGroupingSets)
+        return no_rule("very many grouping sets");
     const Arms input = *arms;
     arms->clear();
     foreach (lc, sets)
@@ -268,21 +298,9 @@ bool is_row_of_arguments(const TargetEntry *entry, const Aggref *call) {
 
 /// What the call reads of a row: the argument, evaluated where the filter is true only.
 Expr *filtered_argument(Expr *argument, const Aggref *call) {
-    auto *value = reinterpret_cast<Node *>(argument);
-    if (call->aggfilter == nullptr || is_infallible(value))
-        return argument;
-    CaseWhen *when = makeNode(CaseWhen);
-    when->expr = static_cast<Expr *>(copyObjectImpl(call->aggfilter));
-    when->result = argument;
-    when->location = -1;
-    CaseExpr *filtered = makeNode(CaseExpr);
-    filtered->casetype = exprType(value);
-    filtered->casecollid = exprCollation(value);
-    filtered->args = list_make1(when);
-    filtered->defresult =
-        reinterpret_cast<Expr *>(makeNullConst(filtered->casetype, exprTypmod(value), filtered->casecollid));
-    filtered->location = -1;
-    return reinterpret_cast<Expr *>(filtered);
+    return call->aggfilter == nullptr || is_infallible(reinterpret_cast<Node *>(argument))
+               ? argument
+               : only_where(call->aggfilter, argument);
 }
 
 /// One aggregate call; its arguments and filter become columns of the input flow.
@@ -363,7 +381,7 @@ bool Analyser::distinct(List *targets, List *clauses, Arms *arms) {
             if (lfirst_node(SortGroupClause, c)->tleSortGroupRef == tle->ressortgroupref)
                 found = lfirst_node(SortGroupClause, c);
         if (found == nullptr)
-            return not_yet("DISTINCT over some of the columns");
+            return no_rule("DISTINCT over some of the columns");
         node->keys.push_back({found->eqop, exprCollation(reinterpret_cast<Node *>(tle->expr))});
     }
     if (!add_node(node, *arms))
