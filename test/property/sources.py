@@ -1,5 +1,6 @@
 """The FROM clause: tables, derived tables, CTEs, functions, and the shapes that join them."""
 from dataclasses import dataclass
+from zlib import crc32
 
 from expressions import comparable, refs_of
 from model import Column, Item, Ref, Select, quote
@@ -36,6 +37,7 @@ class Sources(Operators, Subqueries, Windows, Recursions):
         self.ctes = []
         self.counter = 0
         self.used = set()
+        self.full = False      # all outer joins are FULL
 
     def fresh(self, prefix):
         self.counter += 1
@@ -232,7 +234,20 @@ class Sources(Operators, Subqueries, Windows, Recursions):
             cut = rng.randint(1, len(sources) - 1)
             left, right = self.tree(sources[:cut]), self.tree(sources[cut:])
             return f"{left}, {right}", self.condition(sources[:cut], sources[cut:], forced=True)
-        return self.tree(sources), []
+        # All joins that can be are FULL in one FROM of four, without a draw.
+        self.full = self.rich and len(sources) > 2 and crc32("".join(s.text for s in sources).encode()) % 4 == 0
+        text = (self.full_chain(sources) if self.full else None) or self.tree(sources)
+        self.full = False
+        return text, []
+
+    def full_chain(self, sources):
+        """FULL JOINs with USING over a column that all sources have, or None."""
+        common = [c.name for c in sources[0].columns
+                  if all([d.kind for d in s.columns if d.name == c.name] == [c.kind] for s in sources)]
+        if not common or crc32(sources[-1].text.encode()) % 3 == 0:
+            return None
+        self.note("full join chain")
+        return sources[0].text + "".join(f" FULL JOIN {s.text} USING ({quote(common[0])})" for s in sources[1:])
 
     def tree(self, sources):
         rng = self.rng
