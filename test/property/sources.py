@@ -234,8 +234,14 @@ class Sources(Operators, Subqueries, Windows, Recursions):
             cut = rng.randint(1, len(sources) - 1)
             left, right = self.tree(sources[:cut]), self.tree(sources[cut:])
             return f"{left}, {right}", self.condition(sources[:cut], sources[cut:], forced=True)
-        # All joins that can be are FULL in one FROM of four, without a draw.
-        self.full = self.rich and len(sources) > 2 and crc32("".join(s.text for s in sources).encode()) % 4 == 0
+        # All joins that can be are FULL in one FROM of four, of three sources then, without a draw.
+        turn = crc32("".join(s.text for s in sources).encode())
+        self.full = self.rich and not self.inside and turn % 4 == 0
+        while self.full and len(sources) < 3:
+            table = self.schema.tables[turn // 4 % len(self.schema.tables)]
+            alias = self.fresh("third")
+            self.used.add(table.name)
+            sources.append(Source(f"{table.sql()} AS {alias}", alias, list(table.columns)))
         text = (self.full_chain(sources) if self.full else None) or self.tree(sources)
         self.full = False
         return text, []
@@ -261,7 +267,7 @@ class Sources(Operators, Subqueries, Windows, Recursions):
             right_text = f"({right_text})"
         if len(left) > 1 and rng.random() < 0.3:
             left_text = f"({left_text})"
-        if self.rich and rng.random() < 0.55:
+        if self.rich and (rng.random() < 0.55 or self.full):
             text = self.outer(left, right, left_text, right_text)
             if text:
                 return text
