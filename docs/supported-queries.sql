@@ -48,6 +48,7 @@ SELECT a.id, b.id AS other FROM orders a JOIN orders b ON a.customer_id = b.cust
 SELECT c.id, o.id AS order_id FROM customer c LEFT JOIN orders o ON o.customer_id = c.id;
 SELECT c.id, o.id AS order_id FROM orders o RIGHT JOIN customer c ON o.customer_id = c.id AND o.total > 5;
 SELECT c.id, o.id AS order_id FROM customer c FULL JOIN orders o ON o.customer_id = c.id;
+SELECT c.id, o.id AS order_id, l.product FROM customer c FULL JOIN orders o ON o.customer_id = c.id FULL JOIN line l ON l.order_id = o.id;
 SELECT c.id, coalesce(l.product, 'none') AS product
 FROM customer c LEFT JOIN (orders o JOIN line l ON l.order_id = o.id) ON o.customer_id = c.id;
 SELECT c.id, o1.id AS a, o2.id AS b, o3.id AS c, o4.id AS d, o5.id AS e, o6.id AS f, o7.id AS g

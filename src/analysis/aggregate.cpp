@@ -247,29 +247,40 @@ bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const L
     const int written = node->nkeys();
     for (int i = written; i < list_length(parts.keys); i++)
         node->keys.push_back(functional_key(static_cast<Node *>(list_nth(parts.keys, i))));
-    List *columns = list_copy(parts.keys);
-    foreach (lc, parts.calls)
-        if (!add_call(lfirst_node(Aggref, lc), node, &columns))
-            return false;
-    for (AggCall &call : node->aggs)
-        call.direct = over_keys(call.aggref->aggdirectargs, &parts);
-    const int ncolumns = list_length(columns);
-    foreach (lc, parts.absent) // those that make rows do so in every grouping set
-        if (expression_returns_set(static_cast<Node *>(lfirst(lc))))
-            columns = lappend(columns, lfirst(lc));
-    for (Arm &arm : input) {
-        arm.outputs = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(columns), arm));
-        if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
-            return false;
-        for (int i = written; i < node->nkeys(); i++)
-            if (!is_determined(static_cast<Node *>(list_nth(arm.outputs, i)), arm))
+    pg::Vector<int> numbers;
+    List *calls = list_copy(parts.calls);
+    do {
+        auto *part = new (palloc(sizeof(GroupNode))) GroupNode(*node);
+        List *columns = list_copy(parts.keys);
+        for (; calls != NIL && part->aggs.size() < kMaxParts; calls = list_delete_first(calls))
+            if (!add_call(linitial_node(Aggref, calls), part, &columns))
                 return false;
-        expand_sets(&arm, ncolumns);
-    }
-    if (!add_node(node, input))
+        for (AggCall &call : part->aggs)
+            call.direct = over_keys(call.aggref->aggdirectargs, &parts);
+        const int ncolumns = list_length(columns);
+        foreach (lc, parts.absent) // those that make rows do so in every grouping set
+            if (expression_returns_set(static_cast<Node *>(lfirst(lc))))
+                columns = lappend(columns, lfirst(lc));
+        Arms arms = input;
+        for (Arm &arm : arms) {
+            arm.outputs = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(columns), arm));
+            if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
+                return false;
+            for (int i = written; i < node->nkeys(); i++)
+                if (!is_determined(static_cast<Node *>(list_nth(arm.outputs, i)), arm))
+                    return false;
+            expand_sets(&arm, ncolumns);
+        }
+        if (!add_node(part, arms))
+            return false;
+        numbers.push_back(static_cast<int>(view_->nodes.size()) - 1);
+    } while (calls != NIL);
+    Arm above = arm_over_node(numbers[0]);
+    List *shown = list_concat_copy(parts.keys, parts.calls); // what the columns below stand for
+    if (numbers.size() > 1 && !bring_together(numbers, list_length(parts.keys), &shown, &above))
         return false;
-
-    Arm above = arm_over_node(static_cast<int>(view_->nodes.size()) - 1);
+    parts.keys = shown;
+    parts.calls = NIL;
     Replace replace{&parts};
     above.outputs =
         reinterpret_cast<List *>(lift_links(replace_parts(reinterpret_cast<Node *>(targets), &replace), above));
@@ -333,8 +344,13 @@ bool Analyser::add_call(Aggref *aggref, GroupNode *node, List **columns) {
 bool Analyser::add_node(GroupNode *node, const Arms &arms) {
     if (!finish(arms, &node->input))
         return false;
-    for (int i = 0; i < node->nkeys(); i++)
+    if (node->nkeys() > kMaxParts || static_cast<int>(node->aggs.size()) > kMaxParts)
+        return no_rule("more than 60 keys or aggregates in one SELECT");
+    for (int i = 0; i < node->nkeys(); i++) {
         node->columns.push_back(node->input.columns[i]);
+        if (get_typtype(node->columns.back().type) == TYPTYPE_PSEUDO)
+            return no_rule("rows of no named type as keys");
+    }
     for (AggCall &call : node->aggs) {
         node->columns.push_back({call.aggref->aggtype, -1, call.aggref->aggcollid});
         if (call.args.size() != 1)

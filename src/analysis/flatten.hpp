@@ -19,6 +19,9 @@ inline constexpr size_t kMaxArms = 64;
 /// Each is a node with a state: CUBE of 8 columns.
 inline constexpr int kMaxGroupingSets = 256;
 
+/// At most so many keys, and aggregates, in a node: maintenance keeps sets of them as bits.
+inline constexpr int kMaxParts = 60;
+
 /// While a block is under construction its inputs are Vars with varno kInputBase + number, so that they cannot be
 /// taken for references to the range table of the query being read.
 inline constexpr int kInputBase = 30000;
@@ -190,6 +193,7 @@ class Analyser {
     bool project(Query *q, List *targets, int kept, Arms *arms);
     bool aggregate(Query *q, List *targets, int kept, Arms *arms);
     bool group_by(Query *q, List *targets, int kept, Node *having, const List *set, Arms input, Arms *result);
+    bool bring_together(const pg::Vector<int> &numbers, int nkeys, List **shown, Arm *above);
     bool add_call(Aggref *aggref, GroupNode *node, List **columns);
     void expand_sets(Arm *arm, int visible);
     static List *targets_of(const Query *q, int *kept);

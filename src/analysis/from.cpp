@@ -274,9 +274,15 @@ bool Analyser::add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms
     const bool correlated = contain_vars_of_level(reinterpret_cast<Node *>(sub), 1);
     const Mark before = mark();
     if (!query(static_cast<Query *>(copyObjectImpl(sub)), ctes, &below)) {
-        if (!correlated || !retreat(before))
+        if (!retreat(before))
             return false;
-        return add_lateral(q, sub, index, ctes, arms);
+        if (correlated)
+            return add_lateral(q, sub, index, ctes, arms);
+        if (!open_.empty()) // it may read what is being followed
+            return no_rule("this kind of subquery in a recursive query");
+        auto *own = reinterpret_cast<Query *>(self_contained(reinterpret_cast<Node *>(sub), ctes, view_));
+        if (!run_whole(settle(own), &below))
+            return false;
     }
     if (arms->size() * below.size() > kMaxArms && !collapse_union(&below))
         return false;
