@@ -278,8 +278,12 @@ bool Analyser::add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms
             return false;
         if (correlated)
             return add_lateral(q, sub, index, ctes, arms);
-        if (!open_.empty()) // it may read what is being followed
-            return no_rule("this kind of subquery in a recursive query");
+        bool reads_outside = false; // columns of queries further out
+        for_each_var(
+            reinterpret_cast<Node *>(sub),
+            [&](const Var *var, int depth) { reads_outside |= static_cast<int>(var->varlevelsup) > depth; }, -1);
+        if (reads_outside || !open_.empty()) // or it may read what is being followed
+            return no_rule("a subquery that cannot be run whole");
         auto *own = reinterpret_cast<Query *>(self_contained(reinterpret_cast<Node *>(sub), ctes, view_));
         if (!run_whole(settle(own), &below))
             return false;
