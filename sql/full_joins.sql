@@ -1,6 +1,7 @@
 -- FULL JOINs side by side, in chains and in trees: the rows of each but the last are stored, with the expressions by which the
 -- joins above are tied, so that a change runs a few statements for each join.
 SET client_min_messages = warning;
+SET jit = off;
 CREATE SCHEMA fulls;
 SET search_path = fulls, public;
 CREATE VIEW wrong AS
@@ -40,6 +41,8 @@ CREATE MATERIALIZED VIEW mixed AS
 CREATE MATERIALIZED VIEW beside AS
     SELECT e.y, a.id, b.id AS b, d.w FROM e, a FULL JOIN b ON b.k = a.k FULL JOIN c ON c.k = a.k FULL JOIN d ON d.k = c.k WHERE e.k = a.k OR d.k = e.k;
 CREATE MATERIALIZED VIEW everything AS SELECT a.id, b.id AS b, c.w, d.w AS d FROM a FULL JOIN b ON true FULL JOIN c ON false FULL JOIN d ON d.k = c.k AND d.k > a.k;
+-- Below a condition on one side it is a LEFT JOIN: a change of that side touches the rows that the condition ties to it.
+CREATE MATERIALIZED VIEW tied AS SELECT a.id, s.b, s.w FROM a LEFT JOIN LATERAL (SELECT b.id AS b, c.w FROM b FULL JOIN c ON c.k = b.k WHERE b.x = a.k) s ON true;
 CREATE MATERIALIZED VIEW number AS SELECT count(*) AS n FROM a FULL JOIN b USING (k) FULL JOIN c USING (k) FULL JOIN d USING (k);
 SELECT upkeep.register(oid::regclass) FROM pg_class WHERE relnamespace = 'fulls'::regnamespace AND relkind = 'm' ORDER BY relname COLLATE "C";
 CREATE TEMP TABLE built AS SELECT view, last_maintenance FROM upkeep.views;
@@ -85,6 +88,7 @@ TABLE wrong;
 SELECT v.view FROM upkeep.views v JOIN built b ON b.view = v.view WHERE v.last_maintenance <> b.last_maintenance ORDER BY 1;
 SELECT view::text, strategy FROM upkeep.views v JOIN pg_class c ON c.oid = v.view WHERE relnamespace = 'fulls'::regnamespace ORDER BY view::text COLLATE "C";
 SELECT trigger, operator, strategy FROM upkeep.explain('SELECT k, a.x FROM fulls.a FULL JOIN fulls.b USING (k) FULL JOIN fulls.c USING (k)');
+SELECT trigger, operator, strategy FROM upkeep.explain('fulls.tied');
 -- Deferred, and in a transaction that is rolled back.
 SELECT upkeep.register('merged', mode => 'deferred');
 SELECT upkeep.refresh('merged');

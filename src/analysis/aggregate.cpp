@@ -126,6 +126,30 @@ Node *replace_parts(Node *node, void *context) {
     return pg::mutate_tree(node, replace_parts, context);
 }
 
+/// The grouping expressions of one grouping set become keys.
+void add_keys(Query *q, Parts *parts, GroupNode *node) {
+    ListCell *lc;
+    foreach (lc, q->groupClause) {
+        auto *clause = lfirst_node(SortGroupClause, lc);
+        TargetEntry *tle = get_sortgroupclause_tle(clause, q->targetList);
+        Node *key = flatten_join_alias_vars(q, reinterpret_cast<Node *>(tle->expr));
+        if (!list_member_int(parts->set, static_cast<int>(clause->tleSortGroupRef))) {
+            parts->absent = lappend(parts->absent, key);
+        } else if (IsA(key, RowExpr) && exprType(key) == RECORDOID) {
+            // Rows are equal where their fields are, and NULL is equal to NULL there, too.
+            ListCell *field;
+            foreach (field, castNode(RowExpr, key)->args)
+                if (!list_member(parts->keys, lfirst(field))) {
+                    parts->keys = lappend(parts->keys, lfirst(field));
+                    node->keys.push_back(functional_key(static_cast<Node *>(lfirst(field))));
+                }
+        } else if (!list_member(parts->keys, key)) {
+            parts->keys = lappend(parts->keys, key);
+            node->keys.push_back({clause->eqop, exprCollation(key)});
+        }
+    }
+}
+
 /// Direct arguments with the keys in them replaced by Vars of relation 1.
 List *over_keys(List *direct, Parts *parts) {
     Replace replace{parts};
@@ -220,25 +244,7 @@ bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const L
     Parts parts;
     parts.set = set;
     ListCell *lc;
-    foreach (lc, q->groupClause) {
-        auto *clause = lfirst_node(SortGroupClause, lc);
-        TargetEntry *tle = get_sortgroupclause_tle(clause, q->targetList);
-        Node *key = flatten_join_alias_vars(q, reinterpret_cast<Node *>(tle->expr));
-        if (!list_member_int(set, static_cast<int>(clause->tleSortGroupRef))) {
-            parts.absent = lappend(parts.absent, key);
-        } else if (IsA(key, RowExpr) && exprType(key) == RECORDOID) {
-            // Rows are equal where their fields are, and NULL is equal to NULL there, too.
-            ListCell *field;
-            foreach (field, castNode(RowExpr, key)->args)
-                if (!list_member(parts.keys, lfirst(field))) {
-                    parts.keys = lappend(parts.keys, lfirst(field));
-                    node->keys.push_back(functional_key(static_cast<Node *>(lfirst(field))));
-                }
-        } else if (!list_member(parts.keys, key)) {
-            parts.keys = lappend(parts.keys, key);
-            node->keys.push_back({clause->eqop, exprCollation(key)});
-        }
-    }
+    add_keys(q, &parts, node);
     node->scalar = set == NIL;
     // Columns that depend on a primary key in GROUP BY become keys too.
     Collect collect{&parts, !node->scalar && q->groupingSets == NIL};

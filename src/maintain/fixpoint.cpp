@@ -72,7 +72,11 @@ struct Fixpoint {
     void block_step(BlockProgram &block, int self, ZSet &round, delta::Inputs inputs, RowSink &sink);
     void add_seed(int sign, RowSink &sink);
     void add_derivable(RowSink &sink);
-    bool broken(const char *why);
+    bool broken(const char *why) {
+        run.broken = true;
+        run.broken_why = why;
+        return false;
+    }
 };
 
 bool is_self(const NodeProgram &node, const algebra::Input &input) {
@@ -109,12 +113,6 @@ template <typename Visit> void Fixpoint::for_each_recursive(Visit visit) {
     for (BlockProgram &block : node.blocks)
         if (const int self = find_self(node, block); self >= 0)
             visit(block, self);
-}
-
-bool Fixpoint::broken(const char *why) {
-    run.broken = true;
-    run.broken_why = why;
-    return false;
 }
 
 bool is_same_source(const algebra::Input &a, const algebra::Input &b) {
