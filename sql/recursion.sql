@@ -149,7 +149,7 @@ SELECT view, strategy FROM upkeep.views ORDER BY view::text;
 DROP MATERIALIZED VIEW closure, open_ways, weighted, nested, cycles, ordered, counters, of_each, ranked;
 SELECT count(*) FROM pg_class WHERE relnamespace = 'upkeep_data'::regnamespace;
 
--- Rows of a path are shown as text only.
+-- Rows of a path, read otherwise than as text: the query is run whole.
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL SELECT e.b FROM r JOIN e ON e.a = r.id) CYCLE id SET c USING p SELECT p[1] IS NULL AS first FROM r');
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL SELECT e.b FROM r JOIN e ON e.a = r.id WHERE random() < 0.5) SELECT * FROM r');
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL (SELECT e.b FROM r JOIN e ON e.a = r.id ORDER BY random() LIMIT 1)) SELECT * FROM r');

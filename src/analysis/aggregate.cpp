@@ -116,6 +116,30 @@ Node *replace_parts(Node *node, void *context) {
     return pg::mutate_tree(node, replace_parts, context);
 }
 
+/// The grouping expressions of one grouping set become keys.
+void add_keys(Query *q, Parts *parts, GroupNode *node) {
+    ListCell *lc;
+    foreach (lc, q->groupClause) {
+        auto *clause = lfirst_node(SortGroupClause, lc);
+        TargetEntry *tle = get_sortgroupclause_tle(clause, q->targetList);
+        Node *key = flatten_join_alias_vars(q, reinterpret_cast<Node *>(tle->expr));
+        if (!list_member_int(parts->set, static_cast<int>(clause->tleSortGroupRef))) {
+            parts->absent = lappend(parts->absent, key);
+        } else if (IsA(key, RowExpr) && exprType(key) == RECORDOID) {
+            // Rows are equal where their fields are, and NULL is equal to NULL there, too.
+            ListCell *field;
+            foreach (field, castNode(RowExpr, key)->args)
+                if (!list_member(parts->keys, lfirst(field))) {
+                    parts->keys = lappend(parts->keys, lfirst(field));
+                    node->keys.push_back(functional_key(static_cast<Node *>(lfirst(field))));
+                }
+        } else if (!list_member(parts->keys, key)) {
+            parts->keys = lappend(parts->keys, key);
+            node->keys.push_back({clause->eqop, exprCollation(key)});
+        }
+    }
+}
+
 /// Direct arguments with the keys in them replaced by Vars of relation 1.
 List *over_keys(List *direct, Parts *parts) {
     Replace replace{parts};
@@ -133,6 +157,37 @@ Node *grouping_value(const GroupingFunc *grouping, const List *set) {
         value = value << 1 | (list_member_int(set, lfirst_int(lc)) ? 0 : 1);
     return reinterpret_cast<Node *>(
         makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(value), false, true));
+}
+
+Expr *only_where(const Expr *condition, Expr *expression) {
+    auto *value = reinterpret_cast<Node *>(expression);
+    CaseWhen *when = makeNode(CaseWhen);
+    when->expr = static_cast<Expr *>(copyObjectImpl(condition));
+    when->result = expression;
+    when->location = -1;
+    CaseExpr *choice = makeNode(CaseExpr);
+    choice->casetype = exprType(value);
+    choice->casecollid = exprCollation(value);
+    choice->args = list_make1(when);
+    choice->defresult =
+        reinterpret_cast<Expr *>(makeNullConst(choice->casetype, exprTypmod(value), choice->casecollid));
+    choice->location = -1;
+    return reinterpret_cast<Expr *>(choice);
+}
+
+List *columns_read(Node *tree, const List *grouping) {
+    Parts parts;
+    parts.keys = list_copy(grouping);
+    Collect collect{&parts, true};
+    collect_parts(tree, &collect);
+    return list_concat(parts.keys, parts.calls);
+}
+
+Node *read_from_node(Node *tree, const List *columns) {
+    Parts parts;
+    parts.keys = list_copy(columns);
+    Replace replace{&parts};
+    return replace_parts(tree, &replace);
 }
 
 Arm arm_over_node(int number) {
@@ -172,9 +227,8 @@ bool Analyser::aggregate(Query *q, List *targets, int kept, Arms *arms) {
         all = lappend_int(all, static_cast<int>(lfirst_node(SortGroupClause, lc)->tleSortGroupRef));
     // Each grouping set is a GROUP BY of its own, and the result their UNION ALL.
     List *sets = q->groupingSets == NIL ? list_make1(all) : expand_grouping_sets(q->groupingSets, q->groupDistinct, -1);
-    if (list_length(sets) > 64)
-        return refuse("too-many-arms", "more than 64 grouping sets", "The plan would have too many terms.",
-                      "Split the query into several materialized views.");
+    if (list_length(sets) > kMaxGroupingSets)
+        return no_rule("very many grouping sets");
     const Arms input = *arms;
     arms->clear();
     foreach (lc, sets)
@@ -189,25 +243,7 @@ bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const L
     Parts parts;
     parts.set = set;
     ListCell *lc;
-    foreach (lc, q->groupClause) {
-        auto *clause = lfirst_node(SortGroupClause, lc);
-        TargetEntry *tle = get_sortgroupclause_tle(clause, q->targetList);
-        Node *key = flatten_join_alias_vars(q, reinterpret_cast<Node *>(tle->expr));
-        if (!list_member_int(set, static_cast<int>(clause->tleSortGroupRef))) {
-            parts.absent = lappend(parts.absent, key);
-        } else if (IsA(key, RowExpr) && exprType(key) == RECORDOID) {
-            // Rows are equal where their fields are, and NULL is equal to NULL there, too.
-            ListCell *field;
-            foreach (field, castNode(RowExpr, key)->args)
-                if (!list_member(parts.keys, lfirst(field))) {
-                    parts.keys = lappend(parts.keys, lfirst(field));
-                    node->keys.push_back(functional_key(static_cast<Node *>(lfirst(field))));
-                }
-        } else if (!list_member(parts.keys, key)) {
-            parts.keys = lappend(parts.keys, key);
-            node->keys.push_back({clause->eqop, exprCollation(key)});
-        }
-    }
+    add_keys(q, &parts, node);
     node->scalar = set == NIL;
     // Columns that depend on a primary key in GROUP BY become keys too.
     Collect collect{&parts, !node->scalar && q->groupingSets == NIL};
@@ -216,29 +252,40 @@ bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const L
     const int written = node->nkeys();
     for (int i = written; i < list_length(parts.keys); i++)
         node->keys.push_back(functional_key(static_cast<Node *>(list_nth(parts.keys, i))));
-    List *columns = list_copy(parts.keys);
-    foreach (lc, parts.calls)
-        if (!add_call(lfirst_node(Aggref, lc), node, &columns))
-            return false;
-    for (AggCall &call : node->aggs)
-        call.direct = over_keys(call.aggref->aggdirectargs, &parts);
-    const int ncolumns = list_length(columns);
-    foreach (lc, parts.absent) // those that make rows do so in every grouping set
-        if (expression_returns_set(static_cast<Node *>(lfirst(lc))))
-            columns = lappend(columns, lfirst(lc));
-    for (Arm &arm : input) {
-        arm.outputs = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(columns), arm));
-        if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
-            return false;
-        for (int i = written; i < node->nkeys(); i++)
-            if (!is_determined(static_cast<Node *>(list_nth(arm.outputs, i)), arm))
+    pg::Vector<int> numbers;
+    List *calls = list_copy(parts.calls);
+    do {
+        auto *part = new (palloc(sizeof(GroupNode))) GroupNode(*node);
+        List *columns = list_copy(parts.keys);
+        for (; calls != NIL && part->aggs.size() < kMaxParts; calls = list_delete_first(calls))
+            if (!add_call(linitial_node(Aggref, calls), part, &columns))
                 return false;
-        expand_sets(&arm, ncolumns);
-    }
-    if (!add_node(node, input))
+        for (AggCall &call : part->aggs)
+            call.direct = over_keys(call.aggref->aggdirectargs, &parts);
+        const int ncolumns = list_length(columns);
+        foreach (lc, parts.absent) // those that make rows do so in every grouping set
+            if (expression_returns_set(static_cast<Node *>(lfirst(lc))))
+                columns = lappend(columns, lfirst(lc));
+        Arms arms = input;
+        for (Arm &arm : arms) {
+            arm.outputs = reinterpret_cast<List *>(resolve(reinterpret_cast<Node *>(columns), arm));
+            if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
+                return false;
+            for (int i = written; i < node->nkeys(); i++)
+                if (!is_determined(static_cast<Node *>(list_nth(arm.outputs, i)), arm))
+                    return false;
+            expand_sets(&arm, ncolumns);
+        }
+        if (!add_node(part, arms))
+            return false;
+        numbers.push_back(static_cast<int>(view_->nodes.size()) - 1);
+    } while (calls != NIL);
+    Arm above = arm_over_node(numbers[0]);
+    List *shown = list_concat_copy(parts.keys, parts.calls); // what the columns below stand for
+    if (numbers.size() > 1 && !bring_together(numbers, list_length(parts.keys), &shown, &above))
         return false;
-
-    Arm above = arm_over_node(static_cast<int>(view_->nodes.size()) - 1);
+    parts.keys = shown;
+    parts.calls = NIL;
     Replace replace{&parts};
     above.outputs =
         reinterpret_cast<List *>(lift_links(replace_parts(reinterpret_cast<Node *>(targets), &replace), above));
@@ -267,21 +314,9 @@ bool is_row_of_arguments(const TargetEntry *entry, const Aggref *call) {
 
 /// What the call reads of a row: the argument, evaluated where the filter is true only.
 Expr *filtered_argument(Expr *argument, const Aggref *call) {
-    auto *value = reinterpret_cast<Node *>(argument);
-    if (call->aggfilter == nullptr || is_infallible(value))
-        return argument;
-    CaseWhen *when = makeNode(CaseWhen);
-    when->expr = static_cast<Expr *>(copyObjectImpl(call->aggfilter));
-    when->result = argument;
-    when->location = -1;
-    CaseExpr *filtered = makeNode(CaseExpr);
-    filtered->casetype = exprType(value);
-    filtered->casecollid = exprCollation(value);
-    filtered->args = list_make1(when);
-    filtered->defresult =
-        reinterpret_cast<Expr *>(makeNullConst(filtered->casetype, exprTypmod(value), filtered->casecollid));
-    filtered->location = -1;
-    return reinterpret_cast<Expr *>(filtered);
+    return call->aggfilter == nullptr || is_infallible(reinterpret_cast<Node *>(argument))
+               ? argument
+               : only_where(call->aggfilter, argument);
 }
 
 /// One aggregate call; its arguments and filter become columns of the input flow.
@@ -314,8 +349,13 @@ bool Analyser::add_call(Aggref *aggref, GroupNode *node, List **columns) {
 bool Analyser::add_node(GroupNode *node, const Arms &arms) {
     if (!finish(arms, &node->input))
         return false;
-    for (int i = 0; i < node->nkeys(); i++)
+    if (node->nkeys() > kMaxParts || static_cast<int>(node->aggs.size()) > kMaxParts)
+        return no_rule("more than 60 keys or aggregates in one SELECT");
+    for (int i = 0; i < node->nkeys(); i++) {
         node->columns.push_back(node->input.columns[i]);
+        if (get_typtype(node->columns.back().type) == TYPTYPE_PSEUDO)
+            return no_rule("rows of no named type as keys");
+    }
     for (AggCall &call : node->aggs) {
         node->columns.push_back({call.aggref->aggtype, -1, call.aggref->aggcollid});
         if (call.args.size() != 1)
@@ -362,7 +402,7 @@ bool Analyser::distinct(List *targets, List *clauses, Arms *arms) {
             if (lfirst_node(SortGroupClause, c)->tleSortGroupRef == tle->ressortgroupref)
                 found = lfirst_node(SortGroupClause, c);
         if (found == nullptr)
-            return not_yet("DISTINCT over some of the columns");
+            return no_rule("DISTINCT over some of the columns");
         node->keys.push_back({found->eqop, exprCollation(reinterpret_cast<Node *>(tle->expr))});
     }
     if (!add_node(node, *arms))

@@ -170,7 +170,7 @@ bool Analyser::enclose_subquery(Arm *arm, int subquery) {
     const size_t count = arm->inputs.size();
     auto *rte = arm->rtes[subquery];
     if (inputs_read(row_expressions(rte)).unresolved)
-        return not_yet("a correlated LATERAL subquery with aggregates or DISTINCT");
+        return no_rule("a correlated LATERAL subquery with aggregates or DISTINCT");
 
     // What the subquery reads, joined; its columns that the subquery or the rest needs.
     Move below;

@@ -140,13 +140,13 @@ bool Analyser::correlate(const Arm &outer, const Arm &combined, Correlation *cor
     for (size_t i = outer.inputs.size(); i < combined.inputs.size(); i++) {
         const InputsRead read = inputs_read(row_expressions(combined.rtes[i]));
         if ((read.set & outside) != 0 || read.unresolved)
-            return not_yet("a correlated function on the inner side of an outer join or in a subquery");
+            return no_rule("a correlated function on the inner side of an outer join or in a subquery");
     }
     for (int i = list_length(outer.quals); i < list_length(combined.quals); i++) {
         auto *qual = static_cast<Node *>(list_nth(combined.quals, i));
         const InputsRead read = inputs_read(qual);
         if (read.unresolved)
-            return not_yet("a subquery correlated on several levels");
+            return no_rule("a subquery correlated on several levels");
         if ((read.set & outside) == 0) {
             correlation->inner_only = lappend(correlation->inner_only, qual);
             continue;
@@ -158,13 +158,13 @@ bool Analyser::correlate(const Arm &outer, const Arm &combined, Correlation *cor
         auto *op = reinterpret_cast<OpExpr *>(qual);
         if (!IsA(qual, OpExpr) || list_length(op->args) != 2 ||
             !op_mergejoinable(op->opno, exprType(static_cast<Node *>(linitial(op->args)))))
-            return not_yet("an outer join or subquery that is correlated by something else than equalities");
+            return no_rule("an outer join or subquery that is correlated by something else than equalities");
         auto *left = static_cast<Node *>(linitial(op->args)), *right = static_cast<Node *>(lsecond(op->args));
         const InputSet l = inputs_read(left).set, r = inputs_read(right).set;
         const bool left_is_outer = l != 0 && (l & ~outside) == 0 && (r & outside) == 0;
         const bool right_is_outer = r != 0 && (r & ~outside) == 0 && (l & outside) == 0;
         if (!left_is_outer && !right_is_outer)
-            return not_yet("an outer join or subquery that is correlated by an equality of mixed columns");
+            return no_rule("an outer join or subquery that is correlated by an equality of mixed columns");
         if (Node *instant = find_instant(left_is_outer ? right : left, left_is_outer ? left : right)) {
             (left_is_outer ? right : left) = instant;
             op = castNode(OpExpr, make_opclause(lookup_type_cache(TIMESTAMPTZOID, TYPECACHE_EQ_OPR)->eq_opr, BOOLOID,
@@ -175,7 +175,7 @@ bool Analyser::correlate(const Arm &outer, const Arm &combined, Correlation *cor
         Node *inner = left_is_outer ? right : left;
         const Oid own = exprCollation(inner);
         if (OidIsValid(own) && own != op->inputcollid)
-            return not_yet("an outer join or subquery that is correlated under another collation than the column's");
+            return no_rule("an outer join or subquery that is correlated under another collation than the column's");
         correlation->ties = lappend(correlation->ties, op);
         correlation->outer_sides = lappend(correlation->outer_sides, left_is_outer ? left : right);
         correlation->inner_sides = lappend(correlation->inner_sides, inner);
@@ -198,7 +198,7 @@ int Analyser::add_key_node(const Arm &outer, const Arms &combined, const Correla
                     exprType(static_cast<Node *>(list_nth(own.inner_sides, t))) ==
                         exprType(static_cast<Node *>(list_nth(correlation.inner_sides, t)));
         if (!alike || (combined.size() > 1 && own.outer_only != NIL)) {
-            not_yet("an outer join or subquery whose UNION ALL arms are correlated in different ways");
+            no_rule("an outer join or subquery whose UNION ALL arms are correlated in different ways");
             return -1;
         }
         arms.push_back(inner_arm(outer, c, own));
@@ -258,7 +258,7 @@ bool Analyser::add_existence(SubLink *link, bool negated, List *ctes, Arms *arms
             if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(next.quals)))
                 return false;
             if (next.inputs.size() == arm.inputs.size())
-                return not_yet("a subquery without FROM");
+                return no_rule("a subquery without FROM");
             combined.push_back(next);
         }
         if (!keep_where(arm, combined, negated ? Role::anti : Role::inner, &result))
@@ -273,10 +273,7 @@ bool Analyser::add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, con
                              Arms *unmatched) {
     matched->clear();
     matched->push_back(outer);
-    const bool inner_side = std::exchange(on_inner_side_, true);
-    const bool fine = from_item(q, inner, ctes, matched);
-    on_inner_side_ = inner_side;
-    if (!fine || !add_quals(q, quals, ctes, matched))
+    if (!from_item(q, inner, ctes, matched) || !add_quals(q, quals, ctes, matched))
         return false;
     Arm alone = outer;
     bind_to_nulls(q, inner, &alone);
@@ -322,8 +319,61 @@ bool Analyser::without_match(Query *q, Node *item, Node *quals, List *ctes, cons
     return true;
 }
 
+/// The arms of a join whose outer side is these arms, and for a FULL JOIN, what the inner side alone gives. `matched`:
+/// those of the last outer arm with its matches.
+bool Analyser::join_outer(Query *q, JoinExpr *join, List *ctes, const Arms &before, const Arms &outer, Arms *matched,
+                          Arms *result) {
+    const bool chain = in_chain_;
+    const bool right = join->jointype == JOIN_RIGHT;
+    Node *outer_item = right ? join->rarg : join->larg, *inner_item = right ? join->larg : join->rarg;
+    // The arms of a FULL JOIN on the inner side would not be tied alike: one of them has NULL where others have a key.
+    in_chain_ = has_full_join(inner_item);
+    result->clear();
+    for (const Arm &arm : outer)
+        if (!with_matches(q, inner_item, join->quals, ctes, arm, result, matched))
+            return false;
+    if (join->jointype != JOIN_FULL)
+        return true;
+    Arms other = before;
+    if (!from_item(q, inner_item, ctes, &other))
+        return false;
+    in_chain_ = chain;
+    for (const Arm &arm : other)
+        if (!without_match(q, outer_item, join->quals, ctes, arm, result))
+            return false;
+    return true;
+}
+
+/// `outer`: the arms of the outer side. In a chain it becomes one arm where it can, as it does where its arms would
+/// multiply to too many.
+bool Analyser::join_sides(Query *q, JoinExpr *join, List *ctes, bool chain, Arms *outer, Arms *matched, Arms *arms) {
+    const Arms before = *arms;
+    const bool first = before[0].inputs.empty();
+    Arms result;
+    *outer = before;
+    in_chain_ = chain;
+    if (!from_item(q, join->jointype == JOIN_RIGHT ? join->rarg : join->larg, ctes, outer))
+        return false;
+    if (first && outer->size() > kMaxArms / 2 && !collapse(q, nullptr, outer, nullptr, {}))
+        return false;
+    const Mark attempt = mark();
+    if (!join_outer(q, join, ctes, before, *outer, matched, &result))
+        return false;
+    if (result.size() > kMaxArms && first && outer->size() > 1) {
+        no_rule("outer joins with more than 64 combinations");
+        retreat(attempt);
+        in_chain_ = chain;
+        if (!collapse(q, nullptr, outer, nullptr, {}) || !join_outer(q, join, ctes, before, *outer, matched, &result))
+            return false;
+    }
+    if (result.size() > kMaxArms)
+        return no_rule("outer joins with more than 64 combinations");
+    *arms = result;
+    return true;
+}
+
 bool Analyser::outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms) {
-    const bool chain = !on_inner_side_ && (in_chain_ || is_long_chain(join));
+    const bool above = in_chain_, chain = above || is_long_chain(join);
     const bool first = (*arms)[0].inputs.empty(); // nothing stands before it in FROM
     if (chain && !first) {
         const Mark attempt = mark();
@@ -332,34 +382,15 @@ bool Analyser::outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms) {
         if (!retreat(attempt))
             return false;
     }
-    const Arms before = *arms;
-    const bool right = join->jointype == JOIN_RIGHT;
-    Node *outer_item = right ? join->rarg : join->larg, *inner_item = right ? join->larg : join->rarg;
-    Arms result, matched, outer = before;
-    const bool above = std::exchange(in_chain_, chain);
-    const bool fine = from_item(q, outer_item, ctes, &outer);
-    in_chain_ = above;
-    if (!fine || (chain && first && outer.size() > kMaxArms / 2 && !collapse(q, &outer, nullptr, {})))
-        return false;
-    for (const Arm &arm : outer)
-        if (!with_matches(q, inner_item, join->quals, ctes, arm, &result, &matched))
-            return false;
-    if (join->jointype == JOIN_FULL) {
-        Arms other = before;
-        if (!from_item(q, inner_item, ctes, &other))
-            return false;
-        for (const Arm &arm : other)
-            if (!without_match(q, outer_item, join->quals, ctes, arm, &result))
-                return false;
-    }
-    if (result.size() > kMaxArms)
-        return refuse("too-many-arms", "outer joins with more than 64 combinations",
-                      "The plan would have too many terms.", "Split the query into several materialized views.");
-    *arms = result;
-    if (!chain || !in_chain_ || !first)
+    if (chain && above && first && use_collapsed(q, join, arms))
         return true;
+    Arms outer, matched;
+    const bool fine = join_sides(q, join, ctes, chain, &outer, &matched, arms);
+    in_chain_ = above;
+    if (!fine || !chain || !above || !first)
+        return fine;
     const bool plain = join->jointype != JOIN_FULL && outer.size() == 1 && !matched.empty();
-    return collapse(q, arms, plain ? &outer[0] : nullptr, matched);
+    return collapse(q, join, arms, plain ? &outer[0] : nullptr, matched);
 }
 
 } // namespace upkeep::analysis

@@ -23,9 +23,6 @@ const pg::Refusal *refuse_system_column(AttrNumber column) {
 
 namespace {
 
-constexpr const char *kRewrite =
-    "Rewrite the query without it, or register the materialized view with mode => 'manual'.";
-
 /// Built-in STABLE functions whose result depends on their arguments and on pinned settings only.
 constexpr std::string_view kSettingsOnly[] = {
     "anytextcat",
@@ -283,8 +280,7 @@ bool are_refused_inputs(const List *types, Walk *walk) {
 /// Clauses that no query below a maintained one may have.
 const pg::Refusal *check_clauses(const Query *q) {
     if (q->commandType != CMD_SELECT || q->hasModifyingCTE)
-        return make_refusal("unsupported-clause", "a data-modifying statement",
-                            "A query with a data-modifying statement is not maintained incrementally.", kRewrite);
+        return data_modifying();
     if (q->rowMarks != NIL)
         return row_locking();
     ListCell *lc;
@@ -334,8 +330,7 @@ bool walk_expression(Node *node, void *context) {
         return walk->refusal != nullptr || pg::walk_query(castNode(Query, node), walk_expression, walk, 0);
     }
     if (what != nullptr) {
-        walk->refusal = make_refusal("unsupported-clause", what,
-                                     psprintf("A query with %s is not maintained incrementally.", what), kRewrite);
+        walk->refusal = make_refusal(kNoRule, what, psprintf("There is no rule for %s here.", what), "");
         return true;
     }
     if (check_functions_in_node(node, is_refused_function, walk))
@@ -427,6 +422,11 @@ const pg::Refusal *check_subquery(Query *query, ViewQuery *view) {
     Walk walk{view, true};
     walk_expression(reinterpret_cast<Node *>(query), &walk);
     return walk.refusal;
+}
+
+const pg::Refusal *data_modifying() {
+    return make_refusal("data-modifying", "a data-modifying statement",
+                        "PostgreSQL takes no data-modifying statement in a materialized view.", "Leave it out.");
 }
 
 const pg::Refusal *row_locking() {

@@ -19,6 +19,7 @@ const pg::Refusal *check_function(Oid function, ViewQuery *view);
 const pg::Refusal *refuse_system_column(AttrNumber column);
 
 /// Refusals that more than one place raises.
+const pg::Refusal *data_modifying();
 const pg::Refusal *row_locking();
 const pg::Refusal *tablesample();
 
@@ -32,6 +33,10 @@ const pg::Refusal *check_paths(const CommonTableExpr *cte);
 bool is_infallible(Node *expression);
 /// The same of a node without what is below it.
 bool may_fail_by_itself(Node *node);
+
+/// The code of a refusal that nobody is shown: a construct has no rule here, and another way is tried. The last is to run
+/// the query whole.
+inline constexpr const char *kNoRule = "no-rule";
 
 const pg::Refusal *make_refusal(const char *code, const char *what, const char *why, const char *hint);
 

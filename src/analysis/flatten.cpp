@@ -12,14 +12,13 @@ bool Analyser::refuse(const char *code, const char *what, const char *why, const
     return false;
 }
 
-bool Analyser::not_yet(const char *what) {
-    return refuse("unsupported-clause", what, psprintf("A query with %s is not maintained incrementally.", what),
-                  "Rewrite the query without it, or register the materialized view with mode => 'manual'.");
+bool Analyser::no_rule(const char *what) {
+    return refuse(kNoRule, what, psprintf("There is no rule for %s here.", what), "");
 }
 
 bool Analyser::check_features(const Query *q) {
     if (q->commandType != CMD_SELECT || q->hasModifyingCTE)
-        return not_yet("a data-modifying statement");
+        refusal = data_modifying();
     if (q->rowMarks != NIL)
         refusal = row_locking();
     return refusal == nullptr;
@@ -27,9 +26,8 @@ bool Analyser::check_features(const Query *q) {
 
 bool Analyser::query(Query *q, List *ctes, Arms *out) {
     check_stack_depth();
-    const bool inner_side = std::exchange(on_inner_side_, false), chain = std::exchange(in_chain_, false);
+    const bool chain = std::exchange(in_chain_, false);
     const bool fine = check_features(q) && query_level(q, ctes, out);
-    on_inner_side_ = inner_side;
     in_chain_ = chain;
     return fine;
 }
@@ -64,6 +62,8 @@ bool Analyser::query_level(Query *q, List *ctes, Arms *out) {
         return false;
 
     q->targetList = castNode(List, flatten_join_alias_vars(q, reinterpret_cast<Node *>(q->targetList)));
+    if (q->hasWindowFuncs)
+        guard_window_arguments(q);
     int kept;
     List *targets = targets_of(q, &kept);
     if (!(q->hasWindowFuncs ? windows(q, targets, kept, out) : project(q, targets, kept, out)))
@@ -138,6 +138,23 @@ Node *renumber(Node *tree) {
     });
 }
 
+/// Where a node has an expression over its columns as a column of its own, that is read instead.
+Node *use_computed(Node *tree, void *context) {
+    if (tree == nullptr || IsA(tree, Var) || IsA(tree, Const))
+        return tree;
+    const auto *block = static_cast<const Block *>(context);
+    for (size_t i = 0; !IsA(tree, List) && i < block->nodes.size(); i++)
+        for (size_t c = 0; block->nodes[i] != nullptr && c < block->nodes[i]->computed.size(); c++) {
+            const auto &[column, expression] = block->nodes[i]->computed[c];
+            auto *own = static_cast<Node *>(copyObjectImpl(expression));
+            ChangeVarNodes(own, 1, static_cast<int>(i) + 1, 0);
+            if (equal(own, tree))
+                return reinterpret_cast<Node *>(makeVar(static_cast<int>(i) + 1, static_cast<AttrNumber>(column),
+                                                        exprType(tree), exprTypmod(tree), exprCollation(tree), 0));
+        }
+    return pg::mutate_tree(tree, use_computed, context);
+}
+
 /// A plain equality between columns of two different inputs.
 bool ties_inputs(Node *qual, int *left, int *right) {
     if (!IsA(qual, OpExpr) || list_length(castNode(OpExpr, qual)->args) != 2)
@@ -161,11 +178,10 @@ bool ties_inputs(Node *qual, int *left, int *right) {
 
 bool Analyser::finish_block(const Arm &arm, Block *block) {
     if (arm.inputs.size() > algebra::kMaxInputs)
-        return refuse("too-many-tables", "more than 60 relations in one join", "The plan would have too many terms.",
-                      "Split the query into several materialized views.");
+        return no_rule("more than 60 relations in one join");
     for (const algebra::Input &input : arm.inputs) {
         if (input.kind == algebra::InputKind::node && input.source >= kOpenNode)
-            return not_yet("a recursive reference below grouping, DISTINCT, a window or LIMIT");
+            return no_rule("a recursive reference below grouping, DISTINCT, a window or LIMIT");
         block->nodes.push_back(input.kind == algebra::InputKind::node ? view_->nodes[input.source] : nullptr);
     }
     bool outer = inputs_read(reinterpret_cast<Node *>(arm.outputs)).unresolved ||
@@ -173,7 +189,7 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
     for (const RangeTblEntry *rte : arm.rtes)
         outer |= inputs_read(row_expressions(rte)).unresolved;
     if (outer)
-        return not_yet("a correlated LATERAL subquery with aggregates or DISTINCT");
+        return no_rule("a correlated LATERAL subquery with aggregates or DISTINCT");
     block->inputs = arm.inputs;
     for (RangeTblEntry *rte : arm.rtes)
         block->rtes.push_back(map_row_expressions(rte, renumber));
@@ -181,6 +197,7 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
     block->outputs = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(arm.outputs)));
     if (!use_stored_paths(&block->quals) || !use_stored_paths(&block->outputs))
         return false;
+    block->quals = reinterpret_cast<List *>(use_computed(reinterpret_cast<Node *>(block->quals), block));
     ListCell *lc;
     foreach (lc, block->quals) {
         auto *qual = static_cast<Node *>(lfirst(lc));
@@ -269,35 +286,46 @@ void note_all_columns(ViewQuery *view, const Bitmapset *tables) {
     }
 }
 
-} // namespace
+/// What every query must have, however it is maintained.
+const pg::Refusal *check_shape(const ViewQuery &view) {
+    if (view.tables.empty())
+        return make_refusal("no-table", "a query without base tables",
+                            "There is nothing whose changes could be followed.", "Use a plain materialized view.");
+    if (view.output.columns.empty())
+        return make_refusal("no-columns", "a query without columns", "Its rows cannot be told apart or found again.",
+                            "Select a column or a constant.");
+    return nullptr;
+}
 
-ViewQuery *analyse(const Query *query, Oid owner, const pg::Refusal **refusal) {
+template <typename Walk> ViewQuery *analyse_by(Oid owner, const pg::Refusal **refusal, Walk walk) {
     auto *view = new (palloc(sizeof(ViewQuery))) ViewQuery();
     Analyser analyser(view, owner);
     Arms arms;
-    // Where rows are computed again, the choices that SQL leaves open are to be the same.
-    bool fine = analyser.query(settle(query, Choices::rows), NIL, &arms) && analyser.finish(arms, &view->output);
-    if (fine) {
+    if (walk(analyser, &arms) && analyser.finish(arms, &view->output)) {
         for (GroupNode *node : view->nodes) {
             note_used_columns(view, node->input);
             note_all_columns(view, node->tables);
         }
         note_used_columns(view, view->output);
-    }
-    if (fine && view->tables.empty()) {
-        analyser.refusal =
-            make_refusal("no-table", "a query without base tables", "There is nothing whose changes could be followed.",
-                         "Use a plain materialized view.");
-        fine = false;
-    }
-    if (fine && view->output.columns.empty()) {
-        analyser.refusal =
-            make_refusal("no-columns", "a query without columns", "Its rows cannot be told apart or found again.",
-                         "Select a column or a constant.");
-        fine = false;
+        analyser.refusal = check_shape(*view);
     }
     *refusal = analyser.refusal;
-    return fine ? view : nullptr;
+    return analyser.refusal == nullptr ? view : nullptr;
+}
+
+} // namespace
+
+ViewQuery *analyse(const Query *query, Oid owner, const pg::Refusal **refusal) {
+    // Where rows are computed again, the choices that SQL leaves open are to be the same.
+    ViewQuery *view = analyse_by(owner, refusal, [&](Analyser &analyser, Arms *arms) {
+        return analyser.query(settle(query, Choices::rows), NIL, arms);
+    });
+    return view == nullptr && is_want_of_rule(**refusal) ? analyse_whole(query, owner, refusal) : view;
+}
+
+ViewQuery *analyse_whole(const Query *query, Oid owner, const pg::Refusal **refusal) {
+    return analyse_by(owner, refusal,
+                      [&](Analyser &analyser, Arms *arms) { return analyser.run_whole(settle(query), arms); });
 }
 
 } // namespace upkeep::analysis

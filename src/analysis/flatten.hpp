@@ -13,8 +13,14 @@ extern "C" {
 
 namespace upkeep::analysis {
 
-/// At most so many blocks in a flow.
+/// At most so many blocks in a join.
 inline constexpr size_t kMaxArms = 64;
+
+/// Each is a node with a state: CUBE of 8 columns.
+inline constexpr int kMaxGroupingSets = 256;
+
+/// At most so many keys, and aggregates, in a node: maintenance keeps sets of them as bits.
+inline constexpr int kMaxParts = 60;
 
 /// While a block is under construction its inputs are Vars with varno kInputBase + number, so that they cannot be
 /// taken for references to the range table of the query being read.
@@ -97,6 +103,9 @@ class Analyser {
     /// `ctes`: the stack of CTE lists in sight, innermost first. False: refused.
     bool query(Query *q, List *ctes, Arms *out);
 
+    /// The query as one arm over a node that runs it whole.
+    bool run_whole(Query *q, Arms *out);
+
     /// Arms to finished blocks.
     bool finish(const Arms &arms, Flow *flow);
 
@@ -105,7 +114,7 @@ class Analyser {
   private:
     bool query_level(Query *q, List *ctes, Arms *out);
     bool refuse(const char *code, const char *what, const char *why, const char *hint);
-    bool not_yet(const char *what);
+    bool no_rule(const char *what);
     bool check_features(const Query *q);
     bool check_tree(Node *expression);
     bool finish_block(const Arm &arm, Block *block);
@@ -134,7 +143,11 @@ class Analyser {
     bool outer_join(Query *q, JoinExpr *join, List *ctes, Arms *arms);
     bool outer_join_beside(Query *q, JoinExpr *join, List *ctes, Arms *arms);
     bool write_as_join(const Arm &outer, const Arms &matched, const List *columns, GroupNode *node);
-    bool collapse(Query *q, Arms *arms, const Arm *outer, const Arms &matched);
+    bool join_outer(Query *q, JoinExpr *join, List *ctes, const Arms &before, const Arms &outer, Arms *matched,
+                    Arms *result);
+    bool join_sides(Query *q, JoinExpr *join, List *ctes, bool chain, Arms *outer, Arms *matched, Arms *arms);
+    bool collapse(Query *q, const JoinExpr *join, Arms *arms, const Arm *outer, const Arms &matched);
+    bool use_collapsed(Query *q, const JoinExpr *join, Arms *arms);
     bool add_unmatched(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *matched,
                        Arms *unmatched);
     bool with_matches(Query *q, Node *inner, Node *quals, List *ctes, const Arm &outer, Arms *result, Arms *matched);
@@ -167,6 +180,7 @@ class Analyser {
     bool enclose(Arm *arm);
     bool enclose_subquery(Arm *arm, int subquery);
     int add_derived(const Arm &arm);
+    bool collapse_union(Arms *arms);
 
     /// What the analysis has gathered so far, to go back to when an attempt ends in a refusal that another way may
     /// not meet.
@@ -179,6 +193,7 @@ class Analyser {
     bool project(Query *q, List *targets, int kept, Arms *arms);
     bool aggregate(Query *q, List *targets, int kept, Arms *arms);
     bool group_by(Query *q, List *targets, int kept, Node *having, const List *set, Arms input, Arms *result);
+    bool bring_together(const pg::Vector<int> &numbers, int nkeys, List **shown, Arm *above);
     bool add_call(Aggref *aggref, GroupNode *node, List **columns);
     void expand_sets(Arm *arm, int visible);
     static List *targets_of(const Query *q, int *kept);
@@ -207,14 +222,29 @@ class Analyser {
 
     ViewQuery *view_;
     Oid owner_;
-    bool on_inner_side_ = false; // of an outer join: its arms begin with those of the outer side
-    bool in_chain_ = false;      // on the outer side of one that is the top of a long chain
+    bool in_chain_ = false; // on a side of an outer join that wants one arm
     pg::Vector<Recursion> open_;
     pg::Vector<Recursion> done_;
+
+    /// An outer join whose rows a node has; its columns, and what they are bound to.
+    struct Collapsed {
+        const JoinExpr *join;
+        const GroupNode *node;
+        int number;
+        const List *columns;
+        Arm bound;
+    };
+    pg::Vector<Collapsed> collapsed_;
 };
+
+/// Whether it only says that a construct has no rule here: then another way may do.
+bool is_want_of_rule(const pg::Refusal &refusal);
 
 /// Whether the outer joins of this item of FROM are so many that they are taken one by one.
 bool is_long_chain(const JoinExpr *join);
+
+/// Whether a FULL JOIN is among the joins of this item of FROM.
+bool has_full_join(const Node *item);
 
 /// Notes that a column of the table is read; 0: all of them, as a row.
 void note_column(ViewQuery *view, TableSource *table, AttrNumber column);
@@ -246,6 +276,18 @@ KeyColumn functional_key(Node *column);
 
 /// References to outer queries, as they read one query further out.
 Node *lower_outer(Node *expression);
+
+/// The expression, NULL where the condition is not true.
+Expr *only_where(const Expr *condition, Expr *expression);
+
+/// What a tree reads of its query, in its subqueries too: the grouping expressions, columns beside them, aggregates.
+List *columns_read(Node *tree, const List *grouping);
+
+/// The tree over the only input of an arm, a node whose columns these are; in its subqueries too.
+Node *read_from_node(Node *tree, const List *columns);
+
+/// Where FILTER keeps subqueries in the arguments of window functions from being evaluated, CASE does.
+void guard_window_arguments(Query *q);
 
 /// The one arm of a block over a node.
 Arm arm_over_node(int number);

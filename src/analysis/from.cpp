@@ -67,7 +67,7 @@ Node *Analyser::to_inputs(Node *expression, const Arm &arm) {
         return reinterpret_cast<Node *>(copy);
     });
     if (trouble != nullptr)
-        not_yet(trouble);
+        no_rule(trouble);
     if (system_column_read != 0 && refusal == nullptr)
         refusal = refuse_system_column(system_column_read);
     return result;
@@ -153,7 +153,7 @@ bool Analyser::range_table_entry(Query *q, int index, List *ctes, Arms *arms) {
     case RTE_TABLEFUNC:
         return add_rows(rte, index, algebra::InputKind::function, arms);
     default:
-        return not_yet("this kind of FROM item");
+        return no_rule("this kind of FROM item");
     }
 }
 
@@ -188,7 +188,8 @@ bool Analyser::check_member(Oid relid) {
         return refuse("foreign-table", what("foreign table"), "Changes of a foreign table cannot be captured.",
                       "Copy the data into a local table.");
     if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
-        return not_yet(psprintf("relation %s", name));
+        return refuse("sequence", what("sequence"), "Changes of a sequence cannot be captured.",
+                      "Use a table of your own.");
     if (persistence == RELPERSISTENCE_TEMP)
         return refuse("temporary-table", what("temporary table"),
                       "A temporary table vanishes with its owner's connection.", "Use a permanent table.");
@@ -273,13 +274,22 @@ bool Analyser::add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms
     const bool correlated = contain_vars_of_level(reinterpret_cast<Node *>(sub), 1);
     const Mark before = mark();
     if (!query(static_cast<Query *>(copyObjectImpl(sub)), ctes, &below)) {
-        if (!correlated || !retreat(before))
+        if (!retreat(before))
             return false;
-        return add_lateral(q, sub, index, ctes, arms);
+        if (correlated)
+            return add_lateral(q, sub, index, ctes, arms);
+        bool reads_outside = false; // columns of queries further out
+        for_each_var(
+            reinterpret_cast<Node *>(sub),
+            [&](const Var *var, int depth) { reads_outside |= static_cast<int>(var->varlevelsup) > depth; }, -1);
+        if (reads_outside || !open_.empty()) // or it may read what is being followed
+            return no_rule("a subquery that cannot be run whole");
+        auto *own = reinterpret_cast<Query *>(self_contained(reinterpret_cast<Node *>(sub), ctes, view_));
+        if (!run_whole(settle(own), &below))
+            return false;
     }
-    if (arms->size() * below.size() > 64)
-        return refuse("too-many-arms", "a join of UNION ALL subqueries with more than 64 combinations",
-                      "The plan would have too many terms.", "Split the query into several materialized views.");
+    if (arms->size() * below.size() > kMaxArms && !collapse_union(&below))
+        return false;
     Arms combined;
     for (const Arm &arm : *arms)
         for (const Arm &part : below) {
@@ -290,6 +300,32 @@ bool Analyser::add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms
         }
     *arms = combined;
     return refusal == nullptr;
+}
+
+/// The arms become the flow of one node. Where all read a single input, the planner passes join keys down to it: no rows
+/// are stored then.
+bool Analyser::collapse_union(Arms *arms) {
+    auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
+    const bool single = std::all_of(arms->begin(), arms->end(), [](const Arm &arm) { return arm.inputs.size() <= 1; });
+    node->kind = single ? NodeKind::derived : NodeKind::fixpoint;
+    node->function_name = "union all";
+    Arms flow = *arms;
+    for (Arm &arm : flow)
+        if (arm.outputs == NIL) // rows without columns still have to be counted
+            arm.outputs = list_make1(makeBoolConst(true, false));
+    if (!finish(flow, &node->input))
+        return false;
+    node->columns = node->input.columns;
+    view_->nodes.push_back(node);
+    Arm above = arm_over_node(static_cast<int>(view_->nodes.size()) - 1);
+    for (int i = 0; i < list_length((*arms)[0].outputs); i++) {
+        const ColumnType &t = node->columns[static_cast<size_t>(i)];
+        above.outputs = lappend(above.outputs, makeVar(kInputBase, static_cast<AttrNumber>(i + 1), t.type, t.typmod,
+                                                       t.collation, 0));
+    }
+    arms->clear();
+    arms->push_back(above);
+    return true;
 }
 
 Arm Analyser::merge(const Arm &arm, const Arm &part) {
@@ -327,10 +363,10 @@ bool Analyser::add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms
         if (cte->cterecursive)
             return add_recursive_cte(rte, index, cte, outer, arms);
         if (rte->ctelevelsup > 0 && contain_vars_of_level(cte->ctequery, 1))
-            return not_yet("a CTE with outer references");
+            return no_rule("a CTE with outer references");
         return add_query(q, castNode(Query, cte->ctequery), index, outer, arms);
     }
-    return not_yet("a CTE that is not in sight");
+    return no_rule("a CTE that is not in sight");
 }
 
 bool Analyser::add_rows(RangeTblEntry *rte, int index, algebra::InputKind kind, Arms *arms) {

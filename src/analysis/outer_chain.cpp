@@ -5,10 +5,14 @@
 //
 // A change of A passes through two blocks for each join. SQL that reads Xᵢ has the join as such inside, and not the two
 // blocks, which would have the two of Xᵢ₋₁ inside each, and so on.
+//
+// Through a FULL JOIN the planner passes no key down, so the rows of one are stored, with the expressions by which the
+// joins above are tied (of USING: coalesce of both sides' columns) as columns of their own, which can be indexed.
 #include "analysis/flatten.hpp"
 #include "analysis/levels.hpp"
 
 extern "C" {
+#include "optimizer/clauses.h"
 #include "parser/parse_relation.h"
 }
 
@@ -16,10 +20,8 @@ namespace upkeep::analysis {
 
 namespace {
 
-/// From so many outer joins in one item of FROM on.
+/// From so many outer joins in one item of FROM on, or so many FULL ones, of which each triples the arms.
 constexpr int kLong = 4;
-
-/// SQL that reads a FULL JOIN has its blocks inside, and so grows with each of them: at most so many are in a chain.
 constexpr int kFull = 2;
 
 struct JoinCounts {
@@ -111,12 +113,74 @@ void bind_to_columns(Query *q, const Arm &from, const List *columns, Arm *arm) {
     }
 }
 
+struct Tied {
+    Query *q;
+    const Arm *arm;
+    const List *columns;
+    List *found = NIL;
+};
+
+/// An expression over what is bound in the arm, evaluated for every row without harm.
+bool can_be_computed(Node *expression, const Tied &tied) {
+    bool own = true, reads = false;
+    for_each_var(expression, [&](const Var *var, int depth) {
+        reads = true;
+        own &= depth == 0 && var->varlevelsup == 0 && is_bound(tied.arm->bindings[static_cast<size_t>(var->varno - 1)]);
+    });
+    return own && reads && !contain_subplans(expression) && is_infallible(expression) &&
+           get_typtype(exprType(expression)) != TYPTYPE_PSEUDO && can_be_columns(pull_var_clause(expression, 0));
+}
+
+/// The sides of equalities, in WHERE and ON, that are more than a column.
+bool collect_tied(Node *node, void *context) {
+    if (node == nullptr || IsA(node, SubLink))
+        return false;
+    auto *tied = static_cast<Tied *>(context);
+    if (IsA(node, OpExpr) && list_length(castNode(OpExpr, node)->args) == 2) {
+        ListCell *lc;
+        foreach (lc, castNode(OpExpr, node)->args) {
+            Node *side = flatten_join_alias_vars(tied->q, static_cast<Node *>(copyObjectImpl(lfirst(lc))));
+            while (IsA(side, RelabelType))
+                side = reinterpret_cast<Node *>(castNode(RelabelType, side)->arg);
+            if (!IsA(side, Var) && op_hashjoinable(castNode(OpExpr, node)->opno, exprType(side)) &&
+                can_be_computed(side, *tied))
+                tied->found = list_append_unique(tied->found, side);
+        }
+        return false;
+    }
+    return pg::walk_tree(node, collect_tied, context);
+}
+
+/// Expressions that become columns behind the `columns`, and are noted as such.
+List *computed_columns(Query *q, const Arm &arm, const List *columns, GroupNode *node) {
+    Tied tied{q, &arm, columns};
+    collect_tied(reinterpret_cast<Node *>(q->jointree), &tied);
+    ListCell *lc;
+    foreach (lc, tied.found) {
+        Node *own = replace_vars(static_cast<Node *>(lfirst(lc)), [&](const Var *var, int) {
+            ListCell *c;
+            foreach (c, columns)
+                if (lfirst_node(Var, c)->varno == var->varno && lfirst_node(Var, c)->varattno == var->varattno)
+                    return column_of(1, foreach_current_index(c) + 1, reinterpret_cast<const Node *>(var));
+            elog(ERROR, "a column that a join is tied by is not there");
+        });
+        node->computed.push_back({list_length(columns) + foreach_current_index(lc) + 1, own});
+    }
+    return tied.found;
+}
+
 } // namespace
 
 bool is_long_chain(const JoinExpr *join) {
     JoinCounts counts;
     count_joins(reinterpret_cast<const Node *>(join), &counts);
-    return counts.outer >= kLong && counts.full <= kFull;
+    return counts.outer >= kLong || counts.full >= kFull;
+}
+
+bool has_full_join(const Node *item) {
+    JoinCounts counts;
+    count_joins(item, &counts);
+    return counts.full > 0;
 }
 
 /// The join by itself, and then beside each of the arms. Refused where it reads what stands before it.
@@ -145,8 +209,7 @@ bool Analyser::outer_join_beside(Query *q, JoinExpr *join, List *ctes, Arms *arm
             result.push_back(next);
         }
     if (result.size() > kMaxArms)
-        return refuse("too-many-arms", "outer joins with more than 64 combinations",
-                      "The plan would have too many terms.", "Split the query into several materialized views.");
+        return no_rule("outer joins with more than 64 combinations");
     *arms = result;
     return refusal == nullptr;
 }
@@ -213,19 +276,33 @@ bool Analyser::write_as_join(const Arm &outer, const Arms &matched, const List *
     return true;
 }
 
-/// The arms become the flow of a derived node, and one arm over it takes their place. They are those of a join between
-/// `outer` and its matches, or (nullptr) any. Without effect where the query reads what a node has no column for.
-bool Analyser::collapse(Query *q, Arms *arms, const Arm *outer, const Arms &matched) {
+/// What is bound in `from` reads the node's columns.
+static Arm arm_over_join(Query *q, int number, const Arm &from, const List *columns) {
+    Arm above = arm_over_node(number);
+    above.bindings = from.bindings;
+    above.rtable = from.rtable;
+    bind_to_columns(q, from, columns, &above);
+    return above;
+}
+
+/// The arms become the flow of a node, and one arm over it takes their place. They are those of a join between `outer`
+/// and its matches, or (nullptr) any. Without effect where the query reads what a node has no column for.
+bool Analyser::collapse(Query *q, const JoinExpr *join, Arms *arms, const Arm *outer, const Arms &matched) {
     const Arm any = (*arms)[0];
     const List *columns = mentioned_columns(q, any);
     if ((arms->size() == 1 && !has_subquery(any)) || !can_be_columns(columns))
         return true;
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
-    node->kind = NodeKind::derived;
+    const bool stored = join != nullptr && join->jointype == JOIN_FULL;
+    node->kind = stored ? NodeKind::fixpoint : NodeKind::derived;
+    node->function_name = "full join";
+    List *outputs = list_copy(columns);
+    if (stored)
+        outputs = list_concat(outputs, computed_columns(q, any, columns, node));
     Arms flow = *arms;
     for (Arm &arm : flow) {
-        arm.outputs = castNode(List, to_inputs(reinterpret_cast<Node *>(const_cast<List *>(columns)), arm));
-        if (columns == NIL) // rows without columns still have to be counted
+        arm.outputs = castNode(List, to_inputs(reinterpret_cast<Node *>(outputs), arm));
+        if (outputs == NIL) // rows without columns still have to be counted
             arm.outputs = list_make1(makeBoolConst(true, false));
     }
     if (refusal != nullptr || (outer != nullptr && columns != NIL && !write_as_join(*outer, matched, columns, node)) ||
@@ -233,13 +310,28 @@ bool Analyser::collapse(Query *q, Arms *arms, const Arm *outer, const Arms &matc
         return false;
     node->columns = node->input.columns;
     view_->nodes.push_back(node);
-    Arm above = arm_over_node(static_cast<int>(view_->nodes.size()) - 1);
-    above.bindings = any.bindings;
-    above.rtable = any.rtable;
-    bind_to_columns(q, any, columns, &above);
+    const int number = static_cast<int>(view_->nodes.size()) - 1;
+    if (join != nullptr)
+        collapsed_.push_back({join, node, number, columns, any});
     arms->clear();
-    arms->push_back(above);
+    arms->push_back(arm_over_join(q, number, any, columns));
     return true;
+}
+
+/// The node of a join that has been taken before: a FULL JOIN reads its sides twice.
+bool Analyser::use_collapsed(Query *q, const JoinExpr *join, Arms *arms) {
+    for (const Collapsed &c : collapsed_) {
+        if (c.join != join || static_cast<size_t>(c.number) >= view_->nodes.size() ||
+            view_->nodes[static_cast<size_t>(c.number)] != c.node)
+            continue;
+        for (const Binding &binding : (*arms)[0].bindings)
+            if (is_bound(binding))
+                return false;
+        arms->clear();
+        arms->push_back(arm_over_join(q, c.number, c.bound, c.columns));
+        return true;
+    }
+    return false;
 }
 
 } // namespace upkeep::analysis

@@ -118,6 +118,9 @@ bool Analyser::add_partition(GroupNode *node, const char *name, const List *colu
         auto *e = static_cast<Node *>(lfirst(lc));
         node->columns.push_back({exprType(e), exprTypmod(e), exprCollation(e)});
     }
+    for (const ColumnType &t : node->columns)
+        if (get_typtype(t.type) == TYPTYPE_PSEUDO)
+            return no_rule("rows of no named type in a state table");
     Arm above = arm_over_node(static_cast<int>(view_->nodes.size()));
     for (size_t i = 0; i < node->columns.size(); i++) {
         const ColumnType &t = node->columns[i];

@@ -149,6 +149,8 @@ bool collect_sources(Node *node, void *context) {
     auto *sources = static_cast<Sources *>(context);
     if (IsA(node, RangeTblEntry)) {
         auto *rte = castNode(RangeTblEntry, node);
+        if (!rte->inFromCl) // OLD and NEW of a view
+            return false;
         if (rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_VIEW)
             sources->tables = lappend(sources->tables, rte);
         if (rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_VIEW &&
@@ -182,12 +184,12 @@ bool Analyser::recursive_flow(CommonTableExpr *cte, List *scopes, GroupNode *nod
     const int open = kOpenNode + static_cast<int>(open_.size()) - 1;
     for (const Arm &arm : arms)
         if (references(arm, open) != 0)
-            return not_yet("a recursive query of this form");
+            return no_rule("a recursive query of this form");
     for (const Arm &arm : recursive) {
         if (references(arm, open) > 1 || reads_both_ways(arm))
-            return not_yet("a recursive term that reads something twice");
+            return no_rule("a recursive term that reads something twice");
         if (references(arm, open) == 1 && has_enclosed(arm))
-            return not_yet("a subquery beside a recursive reference");
+            return no_rule("a subquery beside a recursive reference");
         arms.push_back(arm);
     }
     for (Arm &arm : arms) {
@@ -216,6 +218,29 @@ bool Analyser::whole_query(const Query *query, GroupNode *node) {
     node->keys.clear();
     node->input.blocks.clear();
     return note_whole_tables(static_cast<Query *>(copyObjectImpl(query)), node);
+}
+
+bool Analyser::run_whole(Query *q, Arms *out) {
+    auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
+    node->kind = NodeKind::fixpoint;
+    node->function_name = "query";
+    node->query = q;
+    if (!whole_query(q, node))
+        return false;
+    Arm above = arm_over_node(static_cast<int>(view_->nodes.size()));
+    ListCell *lc;
+    foreach (lc, visible_targets(q->targetList)) {
+        auto *e = static_cast<Node *>(lfirst(lc));
+        node->columns.push_back({exprType(e), exprTypmod(e), exprCollation(e)});
+        above.outputs =
+            lappend(above.outputs, makeVar(kInputBase, static_cast<AttrNumber>(node->columns.size()), exprType(e),
+                                           exprTypmod(e), exprCollation(e), 0));
+    }
+    node->input.columns = node->columns;
+    view_->nodes.push_back(node);
+    out->clear();
+    out->push_back(above);
+    return true;
 }
 
 bool Analyser::note_whole_tables(Query *query, GroupNode *node) {
@@ -252,10 +277,10 @@ bool Analyser::recursive_cte(CommonTableExpr *cte, List *scopes, int *number) {
             return true;
         }
     if (is_correlated(cte))
-        return not_yet("a recursive query with outer references");
+        return no_rule("a recursive query with outer references");
     CommonTableExpr *expanded = expand_search_and_cycle(cte);
     if (expanded == nullptr)
-        return not_yet("SEARCH or CYCLE over columns whose equal values can look different");
+        return no_rule("SEARCH or CYCLE over columns whose equal values can look different");
     const Mark before = mark();
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
     node->kind = NodeKind::fixpoint;
@@ -267,7 +292,7 @@ bool Analyser::recursive_cte(CommonTableExpr *cte, List *scopes, int *number) {
     bool fine = recursive_flow(expanded, scopes, node);
     open_.pop_back();
     node->query = select_all(expanded, cte, scopes);
-    if (!fine && open_.empty() && strcmp(refusal->code, "unsupported-clause") == 0) {
+    if (!fine && open_.empty() && is_want_of_rule(*refusal)) {
         retreat(before);
         fine = whole_query(node->query, node);
         view_->nodes.push_back(node);
@@ -288,7 +313,7 @@ bool Analyser::add_recursive_cte(RangeTblEntry *rte, int index, CommonTableExpr 
             if (open_[i].cte == cte)
                 number = kOpenNode + static_cast<int>(i);
         if (number < 0)
-            return not_yet("a recursive reference that is not in sight");
+            return no_rule("a recursive reference that is not in sight");
     } else if (!recursive_cte(cte, scopes, &number)) {
         return false;
     }

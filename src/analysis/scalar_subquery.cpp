@@ -94,7 +94,7 @@ bool Analyser::add_scalar(SubLink *link, int index, List *ctes, Arms *arms) {
     if (!sub->hasAggs || sub->groupClause != NIL || sub->groupingSets != NIL || sub->havingQual != nullptr ||
         sub->distinctClause != NIL || sub->setOperations != nullptr || sub->hasWindowFuncs ||
         sub->limitCount != nullptr || sub->limitOffset != nullptr || !check_features(sub))
-        return not_yet("a scalar subquery that is not an aggregate without GROUP BY");
+        return no_rule("a scalar subquery that is not an aggregate without GROUP BY");
     auto *target = static_cast<Node *>(linitial(visible_targets(sub->targetList)));
     Calls calls;
     find_calls(target, &calls);
@@ -109,7 +109,7 @@ bool Analyser::add_scalar(SubLink *link, int index, List *ctes, Arms *arms) {
             return false;
     }
     if (calls.columns)
-        return not_yet("a scalar subquery of this form");
+        return no_rule("a scalar subquery of this form");
     Arms below;
     if (!query(below_aggregates(sub, columns), ctes, &below))
         return false;
@@ -135,10 +135,10 @@ bool Analyser::add_scalar_to(const Arm &arm, int index, Node *target, List *call
         if (!correlate(arm, c, &own))
             return false;
         if (own.outer_only != NIL || !equal(own.outer_sides, correlation.outer_sides) || list_length(own.ties) != nkeys)
-            return not_yet("a scalar subquery of this form");
+            return no_rule("a scalar subquery of this form");
         const InputsRead read = inputs_read(reinterpret_cast<Node *>(c.outputs));
         if (read.unresolved || (read.set & (algebra::only(static_cast<int>(arm.inputs.size())) - 1)) != 0)
-            return not_yet("a scalar subquery whose aggregates read columns of outer queries");
+            return no_rule("a scalar subquery whose aggregates read columns of outer queries");
         Arm in = inner_arm(arm, c, own);
         List *columns = reinterpret_cast<List *>(
             shift_inputs(reinterpret_cast<Node *>(c.outputs), -static_cast<int>(arm.inputs.size())));

@@ -196,7 +196,7 @@ bool holds_path(Node *node, void *context) {
 bool Analyser::use_stored_paths(List **expressions) {
     *expressions = reinterpret_cast<List *>(unwrap_paths(reinterpret_cast<Node *>(*expressions), nullptr));
     if (holds_path(reinterpret_cast<Node *>(*expressions), nullptr))
-        return not_yet("the column of a SEARCH or CYCLE clause that holds rows, shown otherwise than as text");
+        return no_rule("the column of a SEARCH or CYCLE clause that holds rows, shown otherwise than as text");
     return true;
 }
 

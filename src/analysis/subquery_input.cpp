@@ -16,9 +16,12 @@ namespace upkeep::analysis {
 using algebra::InputKind;
 using algebra::Role;
 
+bool is_want_of_rule(const pg::Refusal &refusal) {
+    return strcmp(refusal.code, kNoRule) == 0;
+}
+
 bool Analyser::retreat(const Mark &mark) {
-    if (refusal == nullptr ||
-        (strcmp(refusal->code, "unsupported-clause") != 0 && strncmp(refusal->code, "too-many-", 9) != 0))
+    if (refusal == nullptr || !is_want_of_rule(*refusal))
         return false;
     refusal = nullptr;
     view_->nodes.resize(mark.nodes);

@@ -75,7 +75,7 @@ bool Analyser::computed_limits(Node *count, Node *offset, GroupNode *node) {
                                 makeTargetEntry(reinterpret_cast<Expr *>(value), n, psprintf("c%d", n), false));
     }
     if (outer)
-        return not_yet("a LIMIT or OFFSET that depends on an outer query");
+        return no_rule("a LIMIT or OFFSET that depends on an outer query");
     node->limits = q;
     return note_whole_tables(q, node);
 }

@@ -72,7 +72,8 @@ enum class NodeKind : std::uint8_t {
     group,     // γ, δ: a row for each key; its state is folded
     partition, // a query over the flow, key by key: windows, DISTINCT ON, LIMIT; its rows are stored and compared
     derived,   // the flow itself: it has a consolidated delta, and no state
-    fixpoint,  // the least fixpoint of the flow, which reads the node itself; without blocks: its query, run whole
+    fixpoint,  // the least fixpoint of the flow, which reads the node itself; without blocks: its query, run whole;
+               // without query: the flow's rows, stored
     tally,     // δ of a group node's keys and the DISTINCT argument of a call: part of that node, fed by its flow
 };
 
@@ -106,6 +107,8 @@ struct GroupNode {
     Query *limits = nullptr; // of a LIMIT that is not constant: one row, the count and what is passed over (bigint)
     const char *function_name = nullptr; // for explain
     OuterJoin *as_join = nullptr;        // derived: an outer join; else SQL reads the blocks
+    // Output columns (from 1) that are expressions over others, as Vars of relation 1: what a join is tied by.
+    pg::Vector<std::pair<int, Node *>> computed;
     bool unique_keys = false;            // partition: at most one row for each key
     pg::Vector<int> tallies;             // group: numbers of its tallies
     int argument = -1;                   // tally: column of the group's flow, the last key here
@@ -137,5 +140,8 @@ struct ViewQuery {
 /// Analyses the query of a materialized view. Returns nullptr and a refusal where it cannot be kept up to date
 /// incrementally. `query` is not changed. `owner`: as whom the view is maintained (for the checks of rights).
 ViewQuery *analyse(const Query *query, Oid owner, const pg::Refusal **refusal);
+
+/// The query as a node that is run whole at every change: where its parts cannot be kept.
+ViewQuery *analyse_whole(const Query *query, Oid owner, const pg::Refusal **refusal);
 
 } // namespace upkeep::analysis

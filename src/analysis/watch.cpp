@@ -2,12 +2,14 @@
 //
 // A condition counts if a row of the relation for which it does not hold can take no part in the subquery's result: it
 // reads the relation and the block's inputs alone, and stands in WHERE, in ON of an inner join, or in ON of the outer
-// join whose nullable side the relation is in. Leaving a condition out only touches more rows.
+// join whose nullable side the relation is in. An outer join counts as what the conditions above leave of it. Leaving a
+// condition out only touches more rows.
 #include "analysis/flatten.hpp"
 #include "analysis/levels.hpp"
 
 extern "C" {
 #include "optimizer/clauses.h"
+#include "optimizer/prep.h"
 }
 
 namespace upkeep::analysis {
@@ -135,6 +137,20 @@ List *push_conditions(List *conditions, int index, const Query *sub) {
     return result;
 }
 
+/// What kind of join is left of it where these conditions hold for the rows that it gives: one that no row of NULLs
+/// fulfils keeps the rows without a match away.
+JoinType type_under(const JoinExpr *join, const List *conditions) {
+    Relids filled = nullptr; // whose columns are not all NULL
+    const ListCell *lc;
+    foreach (lc, conditions)
+        filled = bms_add_members(filled, find_nonnullable_rels(static_cast<Node *>(lfirst(lc))));
+    const bool keeps_left = (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL) &&
+                            !bms_overlap(filled, get_relids_in_jointree(join->rarg, false));
+    const bool keeps_right = (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL) &&
+                             !bms_overlap(filled, get_relids_in_jointree(join->larg, false));
+    return keeps_left ? (keeps_right ? JOIN_FULL : JOIN_LEFT) : keeps_right ? JOIN_RIGHT : JOIN_INNER;
+}
+
 struct Links {
     List *found = NIL;
 };
@@ -256,14 +272,15 @@ bool Analyser::watch_item(Arm &arm, int input, Query *query, Node *item, int dep
         auto *join = castNode(JoinExpr, item);
         List *on = conditions_at(query, join->quals, depth);
         List *both = list_concat(list_copy(conditions), on);
-        List *left = join->jointype == JOIN_INNER   ? both
-                     : join->jointype == JOIN_LEFT  ? conditions
-                     : join->jointype == JOIN_RIGHT ? on
-                                                    : NIL;
-        List *right = join->jointype == JOIN_INNER   ? both
-                      : join->jointype == JOIN_LEFT  ? on
-                      : join->jointype == JOIN_RIGHT ? conditions
-                                                     : NIL;
+        const JoinType type = type_under(join, conditions);
+        List *left = type == JOIN_INNER   ? both
+                     : type == JOIN_LEFT  ? conditions
+                     : type == JOIN_RIGHT ? on
+                                          : NIL;
+        List *right = type == JOIN_INNER   ? both
+                      : type == JOIN_LEFT  ? on
+                      : type == JOIN_RIGHT ? conditions
+                                           : NIL;
         return watch_item(arm, input, query, join->larg, depth, left) &&
                watch_item(arm, input, query, join->rarg, depth, right);
     }

@@ -20,21 +20,53 @@ namespace {
 struct Leaves {
     List *grouping = NIL;
     List *found = NIL;
-    bool guarded = false; // a subquery that only some values of a window function, or a FILTER, let be evaluated
+    bool guarded = false; // a subquery that only some values of a window function let be evaluated: above the windows
+    bool inside = false;  // what decides whether it is
 };
+
+bool is_record(Node *node, void *) {
+    return node != nullptr && (IsA(node, Var) || IsA(node, RowExpr)) && exprType(node) == RECORDOID;
+}
+
+/// Rows of no named type are no columns of a node, but what is made of them may be.
+bool is_made_of_record(Node *node) {
+    return (IsA(node, FuncExpr) || IsA(node, OpExpr) || IsA(node, CoerceViaIO) || IsA(node, NullTest)) &&
+           pg::walk_tree(node, is_record, nullptr) && !contain_windowfuncs(node);
+}
 
 bool collect_leaves(Node *node, void *context) {
     if (node == nullptr)
         return false;
     auto *leaves = static_cast<Leaves *>(context);
+    if (leaves->inside && IsA(node, SubLink)) {
+        leaves->found = list_concat_unique(leaves->found, columns_read(node, leaves->grouping));
+        return false;
+    }
     if (IsA(node, Var) || IsA(node, Aggref) || IsA(node, GroupingFunc) || IsA(node, SubLink) ||
-        (guards_subquery(node) && !contain_windowfuncs(node)) ||
+        (guards_subquery(node) && !leaves->inside && !contain_windowfuncs(node)) || is_made_of_record(node) ||
         (!IsA(node, Const) && list_member(leaves->grouping, node))) {
         leaves->found = list_append_unique(leaves->found, node);
         return false;
     }
-    leaves->guarded |= guards_subquery(node);
-    return pg::walk_tree(node, collect_leaves, context);
+    const bool inside = leaves->inside;
+    leaves->inside = !IsA(node, WindowFunc) && (inside || guards_subquery(node)); // arguments are read below
+    leaves->guarded |= leaves->inside;
+    const bool stop = pg::walk_tree(node, collect_leaves, context);
+    leaves->inside = inside;
+    return stop;
+}
+
+/// A FILTER guards the arguments: where it does not hold they are NULL instead, and not looked at.
+Node *guard_arguments(Node *node, void *context) {
+    if (node == nullptr)
+        return nullptr;
+    if (!IsA(node, WindowFunc) || !guards_subquery(node))
+        return pg::mutate_tree(node, guard_arguments, context);
+    auto *call = static_cast<WindowFunc *>(copyObjectImpl(node));
+    ListCell *lc;
+    foreach (lc, call->args)
+        lfirst(lc) = only_where(call->aggfilter, static_cast<Expr *>(lfirst(lc)));
+    return reinterpret_cast<Node *>(call);
 }
 
 bool collect_calls(Node *node, void *context) {
@@ -155,9 +187,13 @@ bool Analyser::check_windows(const Query *q, const List *calls) {
         if (!check_tree(window->startOffset) || !check_tree(window->endOffset))
             return false;
         if (contain_vars_of_level(window->startOffset, 1) || contain_vars_of_level(window->endOffset, 1))
-            return not_yet("a window frame that depends on an outer query");
+            return no_rule("a window frame that depends on an outer query");
     }
     return true;
+}
+
+void guard_window_arguments(Query *q) {
+    q->targetList = castNode(List, guard_arguments(reinterpret_cast<Node *>(q->targetList), nullptr));
 }
 
 /// settle() looks for keys that tell the rows of windows apart.
@@ -194,8 +230,6 @@ bool Analyser::windows(Query *q, List *targets, int kept, Arms *arms) {
                 collect_leaves(get_sortgroupclause_expr(lfirst_node(SortGroupClause, c), q->targetList), &leaves);
         }
     }
-    if (leaves.guarded)
-        return not_yet("a subquery that is evaluated only where a window function allows it");
     if (!project(q, leaves.found, list_length(leaves.found), arms))
         return false;
 
@@ -210,8 +244,10 @@ bool Analyser::windows(Query *q, List *targets, int kept, Arms *arms) {
         columns = list_concat_copy(flow, group.calls);
     }
     for (Arm &arm : *arms) {
-        arm.outputs = castNode(List, substitute(reinterpret_cast<Node *>(targets), columns, arm.outputs));
-        if (!check_tree(reinterpret_cast<Node *>(arm.outputs)))
+        auto *expressions = reinterpret_cast<Node *>(targets);
+        arm.outputs = castNode(List, leaves.guarded ? lift_links(read_from_node(expressions, columns), arm)
+                                                    : substitute(expressions, columns, arm.outputs));
+        if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))
             return false;
         expand_sets(&arm, kept);
     }

@@ -258,8 +258,8 @@ void explain_partition(Output &out, const maintain::NodeProgram &node, const cha
 
 void explain_recursion(Output &out, const maintain::NodeProgram &node, const analysis::ViewQuery &query) {
     for (int t = -1; (t = bms_next_member(node.node->tables, t)) >= 0;)
-        put_step(out, pg::qualified_name(query.tables[static_cast<size_t>(t)].relid), "recursion", "whole view",
-                 lower::query_sql(node.node->query), nullptr);
+        put_step(out, pg::qualified_name(query.tables[static_cast<size_t>(t)].relid), node.node->function_name,
+                 "whole view", lower::query_sql(node.node->query), nullptr);
     explain_blocks(out, node.blocks);
     for (const maintain::BlockProgram &b : node.blocks)
         for (int i = 0; i < static_cast<int>(b.block->inputs.size()); i++)
@@ -290,6 +290,13 @@ void explain_node(Output &out, const maintain::NodeProgram &node, const maintain
         return;
     int &step = out.step_of_node[static_cast<size_t>(node.number)];
     step = out.step + 1;
+    if (node.node->kind == analysis::NodeKind::fixpoint && node.node->query == nullptr) { // stored as they are
+        explain_blocks(out, node.blocks);
+        step = out.step + 1;
+        put_step(out, psprintf("change of the input of step %d", step), node.node->function_name, "incremental",
+                 nullptr, nullptr);
+        return;
+    }
     if (node.node->kind == analysis::NodeKind::fixpoint) {
         explain_recursion(out, node, *program.query);
         return;

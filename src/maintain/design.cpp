@@ -261,22 +261,32 @@ namespace {
 
 const pg::Refusal *check_node(const NodeProgram &p) {
     if (p.naggs > kMaxParts || p.node->nkeys() > kMaxParts)
-        return analysis::make_refusal("too-many-columns", "more than 60 aggregates or grouping columns in one SELECT",
-                                      "The state of such a group is too wide.",
-                                      "Split the query into several materialized views.");
+        return analysis::make_refusal(analysis::kNoRule, "more than 60 aggregates or grouping columns in one SELECT",
+                                      "Sets of them are kept as bits.", "");
     for (size_t c = 0; stores_rows(*p.node) && c < p.node->columns.size(); c++)
         if (get_typtype(p.node->columns[c].type) == TYPTYPE_PSEUDO)
             return analysis::make_refusal(
-                "unsupported-key",
-                psprintf("%s over type %s", p.node->function_name, format_type_be(p.node->columns[c].type)),
+                "unsupported-key", psprintf("a column of type %s", format_type_be(p.node->columns[c].type)),
                 "Values of this type cannot be stored in a column.", "Use the fields of the row instead.");
     for (int k = 0; k < p.node->nkeys(); k++)
         if (get_typtype(p.node->columns[k].type) == TYPTYPE_PSEUDO ||
             (!OidIsValid(p.node->keys[k].equality) && !OidIsValid(get_array_type(p.node->columns[k].type))))
-            return analysis::make_refusal(
-                "unsupported-key", psprintf("grouping by type %s", format_type_be(p.node->columns[k].type)),
-                "Values of this type cannot be stored in a column.", "Group by the fields of the row instead.");
+            return analysis::make_refusal(analysis::kNoRule,
+                                          psprintf("grouping by type %s", format_type_be(p.node->columns[k].type)),
+                                          "Values of this type cannot be stored in a column.", "");
     return nullptr;
+}
+
+/// Refused where a node cannot be stored.
+const pg::Refusal *make_nodes(Program *program) {
+    add_tallies(program->query);
+    program->nodes.clear();
+    const pg::Refusal *refusal = nullptr;
+    for (size_t n = 0; refusal == nullptr && n < program->query->nodes.size(); n++) {
+        program->nodes.push_back(make_node(static_cast<int>(n), *program->query->nodes[n]));
+        refusal = check_node(program->nodes.back());
+    }
+    return refusal;
 }
 
 bool uses_user_function(const analysis::ViewQuery &query) {
@@ -391,8 +401,6 @@ Design *design_view(Oid view, catalog::Mode mode, const Query *query, Oid owner,
     analysis::ViewQuery *analysed = analysis::analyse(query, owner, refusal);
     if (analysed == nullptr)
         return nullptr;
-    if (mode != catalog::Mode::deferred && (*refusal = check_feeds(*analysed)) != nullptr)
-        return nullptr;
     auto *design = new (palloc(sizeof(Design))) Design();
     auto *program = new (palloc(sizeof(Program))) Program();
     design->program = program;
@@ -400,12 +408,13 @@ Design *design_view(Oid view, catalog::Mode mode, const Query *query, Oid owner,
     program->owner = owner;
     program->context = CurrentMemoryContext;
     program->query = analysed;
-    add_tallies(analysed);
-    for (size_t n = 0; n < analysed->nodes.size(); n++)
-        program->nodes.push_back(make_node(static_cast<int>(n), *analysed->nodes[n]));
-    for (const NodeProgram &node : program->nodes)
-        if ((*refusal = check_node(node)) != nullptr)
+    if ((*refusal = make_nodes(program)) != nullptr) {
+        program->query = analysed = analysis::analyse_whole(query, owner, refusal);
+        if (analysed == nullptr || (*refusal = make_nodes(program)) != nullptr)
             return nullptr;
+    }
+    if (mode != catalog::Mode::deferred && (*refusal = check_feeds(*analysed)) != nullptr)
+        return nullptr;
     for (const Block *block : analysed->output.blocks)
         program->output.blocks.push_back(make_block(*block));
     number_blocks(program);

@@ -72,7 +72,11 @@ struct Fixpoint {
     void block_step(BlockProgram &block, int self, ZSet &round, delta::Inputs inputs, RowSink &sink);
     void add_seed(int sign, RowSink &sink);
     void add_derivable(RowSink &sink);
-    bool broken(const char *why);
+    bool broken(const char *why) {
+        run.broken = true;
+        run.broken_why = why;
+        return false;
+    }
 };
 
 bool is_self(const NodeProgram &node, const algebra::Input &input) {
@@ -91,7 +95,7 @@ int find_self(const NodeProgram &node, const BlockProgram &block) {
 /// under the transaction's own too.
 template <typename Compute> ZSet *Fixpoint::read(Compute compute) {
     ZSet *rows = make_rows();
-    PushActiveSnapshot(GetLatestSnapshot());
+    push_snapshot(run);
     compute(*rows);
     PopActiveSnapshot();
     if (IsolationUsesXactSnapshot()) {
@@ -109,12 +113,6 @@ template <typename Visit> void Fixpoint::for_each_recursive(Visit visit) {
     for (BlockProgram &block : node.blocks)
         if (const int self = find_self(node, block); self >= 0)
             visit(block, self);
-}
-
-bool Fixpoint::broken(const char *why) {
-    run.broken = true;
-    run.broken_why = why;
-    return false;
 }
 
 bool is_same_source(const algebra::Input &a, const algebra::Input &b) {
@@ -464,6 +462,8 @@ bool node_changed(const Run &run, const NodeProgram &node) {
 }
 
 bool run_fixpoint_stage(Run &run, NodeProgram &node) {
+    if (is_stored_flow(*node.node))
+        return run_stored_flow_stage(run, node);
     pg::InContext in(run.memory);
     const bool set = node.node->nkeys() > 0;
     if (needs_lock(node, set)) {
@@ -487,7 +487,7 @@ bool run_fixpoint_stage(Run &run, NodeProgram &node) {
 
 void build_fixpoint(Run &run, NodeProgram &node) {
     auto *rows = new (palloc(sizeof(ZSet))) ZSet(node.flow_ops, run.memory);
-    read_all(run, node, *rows);
+    is_stored_flow(*node.node) ? flow_contents(run, node.blocks, *rows) : read_all(run, node, *rows);
     ZSet stored(node.flow_ops, run.memory);
     for (const ZSet::Row *row : rows->rows())
         stored.add(row->values, row->nulls, row->weight);

@@ -1,9 +1,17 @@
-// Statements of a recursive node beside the terms of its blocks.
+// A recursive node beside its rounds, and a node that stores the rows of a flow that does not read itself.
 #pragma once
 
 #include "maintain/run.hpp"
 
 namespace upkeep::maintain {
+
+/// Whether the node only stores what its flow gives.
+inline bool is_stored_flow(const analysis::GroupNode &node) {
+    return node.kind == analysis::NodeKind::fixpoint && node.query == nullptr;
+}
+
+/// The stage of such a node. False: broken.
+bool run_stored_flow_stage(Run &run, NodeProgram &node);
 
 /// All rows of the node, by its own query, under the active snapshot.
 void read_all(Run &run, NodeProgram &node, RowSink &sink);

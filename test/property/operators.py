@@ -33,6 +33,7 @@ class Operators:
         if not ties:
             return None
         kind = rng.choices(["LEFT", "RIGHT", "FULL"], [55, 25, 20])[0]
+        kind = "FULL" if self.full else kind
         self.note(f"{kind.lower()} join")
         word = f"{kind} {rng.choice(['', 'OUTER '])}JOIN"
         merged = self.shared(left, right)

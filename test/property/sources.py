@@ -1,5 +1,6 @@
 """The FROM clause: tables, derived tables, CTEs, functions, and the shapes that join them."""
 from dataclasses import dataclass
+from zlib import crc32
 
 from expressions import comparable, refs_of
 from model import Column, Item, Ref, Select, quote
@@ -37,6 +38,7 @@ class Sources(Operators, Subqueries, Windows, Recursions):
         self.counter = 0
         self.used = set()
         self.determined = True
+        self.full = False      # all outer joins are FULL
 
     def fresh(self, prefix):
         self.counter += 1
@@ -233,7 +235,26 @@ class Sources(Operators, Subqueries, Windows, Recursions):
             cut = rng.randint(1, len(sources) - 1)
             left, right = self.tree(sources[:cut]), self.tree(sources[cut:])
             return f"{left}, {right}", self.condition(sources[:cut], sources[cut:], forced=True)
-        return self.tree(sources), []
+        # All joins that can be are FULL in one FROM of four, of three sources then, without a draw.
+        turn = crc32("".join(s.text for s in sources).encode())
+        self.full = self.rich and not self.inside and turn % 4 == 0
+        while self.full and len(sources) < 3:
+            table = self.schema.tables[turn // 4 % len(self.schema.tables)]
+            alias = self.fresh("third")
+            self.used.add(table.name)
+            sources.append(Source(f"{table.sql()} AS {alias}", alias, list(table.columns)))
+        text = (self.full_chain(sources) if self.full else None) or self.tree(sources)
+        self.full = False
+        return text, []
+
+    def full_chain(self, sources):
+        """FULL JOINs with USING over a column that all sources have, or None."""
+        common = [c.name for c in sources[0].columns
+                  if all([d.kind for d in s.columns if d.name == c.name] == [c.kind] for s in sources)]
+        if not common or crc32(sources[-1].text.encode()) % 3 == 0:
+            return None
+        self.note("full join chain")
+        return sources[0].text + "".join(f" FULL JOIN {s.text} USING ({quote(common[0])})" for s in sources[1:])
 
     def tree(self, sources):
         rng = self.rng
@@ -247,7 +268,7 @@ class Sources(Operators, Subqueries, Windows, Recursions):
             right_text = f"({right_text})"
         if len(left) > 1 and rng.random() < 0.3:
             left_text = f"({left_text})"
-        if self.rich and rng.random() < 0.55:
+        if self.rich and (rng.random() < 0.55 or self.full):
             text = self.outer(left, right, left_text, right_text)
             if text:
                 return text
