@@ -77,6 +77,17 @@ TABLE wrong;
 SELECT v.view FROM upkeep.views v JOIN built b ON b.view = v.view WHERE v.last_maintenance <> b.last_maintenance ORDER BY 1;
 TRUNCATE conf;
 TABLE wrong;
+-- Rows that the query has no use for can move its limit.
+CREATE MATERIALIZED VIEW few AS SELECT id FROM t WHERE x > 1000 LIMIT (SELECT count(*) % 3 FROM t);
+SELECT upkeep.register('few');
+INSERT INTO t SELECT 900 + i, 2000 FROM generate_series(1, 3) i;
+SELECT * FROM upkeep.verify('few');
+INSERT INTO t VALUES (910, 1);
+SELECT * FROM upkeep.verify('few');
+INSERT INTO t VALUES (911, 1);
+SELECT * FROM upkeep.verify('few');
+DELETE FROM t WHERE id = 910;
+SELECT * FROM upkeep.verify('few');
 -- Steps; and what depends on more than tables.
 SELECT trigger, operator, strategy FROM upkeep.explain('limits.top');
 SELECT code, what FROM upkeep.explain('SELECT id FROM limits.t ORDER BY id LIMIT (SELECT count(*) FROM limits.t WHERE random() < 0.5)');

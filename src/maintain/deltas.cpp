@@ -20,7 +20,7 @@ std::span<AttrNumber> used_columns(const analysis::TableSource &table) {
 }
 
 /// The conditions of each place in which the table stands; empty where it stands somewhere without any, and where its
-/// whole change is asked for.
+/// whole change is asked for: by subqueries, recursion, or a node that reads it beside its flow.
 std::span<Evaluator *> relevant_rows(const Program &program, int table) {
     pg::Vector<Evaluator *> relevant;
     bool all = program.watches;
@@ -36,7 +36,7 @@ std::span<Evaluator *> relevant_rows(const Program &program, int table) {
             }
     };
     for (const NodeProgram &node : program.nodes) {
-        all |= node.node->kind == analysis::NodeKind::fixpoint;
+        all |= node.node->kind == analysis::NodeKind::fixpoint || bms_is_member(table, node.node->tables);
         look(node.blocks);
     }
     look(program.output.blocks);

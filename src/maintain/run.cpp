@@ -154,8 +154,9 @@ void record_sample(Oid view, const observe::Sample &sample) {
     observe::log_duration(view, sample, settings::log_min_duration());
 }
 
-void record_run(const Run &run, instr_time start) {
-    record_sample(run.program->view, {run.rows_in, run.rows_changed, milliseconds_since(start), 0, run.waited ? 1 : 0});
+void record_run(const Run &run, instr_time start, bool rebuilt) {
+    record_sample(run.program->view,
+                  {run.rows_in, run.rows_changed, milliseconds_since(start), rebuilt ? 1 : 0, run.waited ? 1 : 0});
 }
 
 void record_rebuild(Oid view, instr_time start) {
@@ -259,10 +260,10 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
     }
     finish_passages(run);
     if (whole)
-        rebuild_with(program, written, at);
+        run.rows_changed = rebuild_with(program, written, at);
     const Outcome outcome = run.broken ? repair(program, run.broken_why, at) : Outcome::followed;
     if (measured)
-        record_run(run, start);
+        record_run(run, start, whole);
     MemoryContextDelete(run.memory);
     return outcome;
 }
