@@ -7,27 +7,8 @@ using analysis::Block;
 
 namespace {
 
-List *numbered_names(int n) {
-    List *names = NIL;
-    for (int i = 1; i <= n; i++)
-        names = lappend(names, makeString(psprintf("c%d", i)));
-    return names;
-}
-
 RangeTblEntry *subquery(Query *query, const char *name) {
-    RangeTblEntry *rte = makeNode(RangeTblEntry);
-    rte->rtekind = RTE_SUBQUERY;
-    rte->subquery = query;
-    rte->alias = makeAlias(name, NIL);
-    rte->eref = makeAlias(name, numbered_names(list_length(query->targetList)));
-    rte->inFromCl = true;
-    return rte;
-}
-
-RangeTblRef *reference(int index) {
-    RangeTblRef *ref = makeNode(RangeTblRef);
-    ref->rtindex = index;
-    return ref;
+    return subquery_entry(query, makeAlias(name, NIL), numbered_names(list_length(query->targetList)));
 }
 
 /// The columns of relation `index`, whose query this is.
@@ -42,18 +23,10 @@ List *columns_of(const Query *query, int index) {
     return vars;
 }
 
-Query *select() {
-    Query *q = makeNode(Query);
-    q->commandType = CMD_SELECT;
-    q->canSetTag = true;
-    q->jointree = makeFromExpr(NIL, nullptr);
-    return q;
-}
-
 Query *union_of(const pg::Vector<Block *> &blocks) {
     if (blocks.size() == 1)
         return contents_query(*blocks[0]);
-    Query *q = select();
+    Query *q = select_nothing();
     Node *tree = nullptr;
     for (const Block *block : blocks) {
         Query *part = contents_query(*block);
@@ -104,7 +77,7 @@ Query *join_of(const analysis::OuterJoin &outer_join) {
                                        : reinterpret_cast<Node *>(make_ands_explicit(
                                              static_cast<List *>(copyObjectImpl(outer_join.on))));
     join->rtindex = 3;
-    Query *q = select();
+    Query *q = select_nothing();
     q->rtable = list_make3(subquery(left, "l"), subquery(right, "r"), rte);
     q->jointree->fromlist = list_make1(join);
     ListCell *lc;

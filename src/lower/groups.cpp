@@ -56,8 +56,7 @@ void join_listed_keys(Query *q, const GroupNode &node, const Block &block, std::
     for (int k = 0; k < node.nkeys(); k++)
         names = lappend(names, makeString(psprintf("k%d", k + 1)));
     q->rtable = lappend(q->rtable, tuplestore_entry(kKeysName, makeAlias("k", NIL), names));
-    RangeTblRef *ref = makeNode(RangeTblRef);
-    ref->rtindex = list_length(q->rtable);
+    RangeTblRef *ref = reference(list_length(q->rtable));
     q->jointree->fromlist = lcons(ref, q->jointree->fromlist);
     for (int k = 0; k < node.nkeys(); k++) {
         if (!OidIsValid(node.keys[k].equality))
@@ -108,14 +107,7 @@ RangeTblEntry *flow_entry(const GroupNode &node, const char *name = kFlowName) {
 
 /// SELECT … FROM upkeep_flow x
 Query *over_flow(const GroupNode &node) {
-    Query *q = makeNode(Query);
-    q->commandType = CMD_SELECT;
-    q->canSetTag = true;
-    q->rtable = list_make1(flow_entry(node));
-    RangeTblRef *ref = makeNode(RangeTblRef);
-    ref->rtindex = 1;
-    q->jointree = makeFromExpr(list_make1(ref), nullptr);
-    return q;
+    return select_from(flow_entry(node));
 }
 
 /// The columns of relation 1 as parameters, NULL where the key is.

@@ -47,23 +47,6 @@ const char *kept_name(int source) {
     return psprintf("upkeep_kept_%d", source + 1);
 }
 
-Query *select_from(RangeTblEntry *rte) {
-    Query *q = makeNode(Query);
-    q->commandType = CMD_SELECT;
-    q->canSetTag = true;
-    q->rtable = list_make1(rte);
-    RangeTblRef *ref = makeNode(RangeTblRef);
-    ref->rtindex = 1;
-    q->jointree = makeFromExpr(list_make1(ref), nullptr);
-    return q;
-}
-
-RangeTblRef *reference(int index) {
-    RangeTblRef *ref = makeNode(RangeTblRef);
-    ref->rtindex = index;
-    return ref;
-}
-
 /// The columns of a relation as statements see them, and the names that a query knows them by.
 struct Columns {
     List *places = NIL; // c1, c2, …
@@ -98,16 +81,6 @@ void select_columns(Query *q, const Columns &columns, List *names) {
             lappend(q->targetList, makeTargetEntry(reinterpret_cast<Expr *>(var), static_cast<AttrNumber>(i + 1),
                                                    pstrdup(strVal(list_nth(names, i))), false));
     }
-}
-
-RangeTblEntry *subquery_entry(Query *query, Alias *alias, List *names) {
-    RangeTblEntry *rte = makeNode(RangeTblEntry);
-    rte->rtekind = RTE_SUBQUERY;
-    rte->subquery = query;
-    rte->alias = alias;
-    rte->eref = makeAlias(alias->aliasname, names);
-    rte->inFromCl = true;
-    return rte;
 }
 
 void put_in_place(RangeTblEntry *rte, Query *query, List *names) {
@@ -205,10 +178,7 @@ void look_up_relation(RangeTblEntry *rte, const OldRelation &relation, const pg:
     Query *kept = select_from(tuplestore_entry(kept_name(relation.source), makeAlias("w", NIL), columns.places));
     ask_for(kept, columns, keys);
     Query *old = select_from(looked_up_entry(columns, relation.source, keys));
-    Query *both = makeNode(Query);
-    both->commandType = CMD_SELECT;
-    both->canSetTag = true;
-    both->jointree = makeFromExpr(NIL, nullptr);
+    Query *both = select_nothing();
     for (Query *arm : {kept, old}) {
         select_columns(arm, columns, columns.names);
         both->rtable = lappend(both->rtable, subquery_entry(arm, makeAlias("a", NIL), columns.names));

@@ -22,20 +22,6 @@ Alias *occurrence_alias(int input, List *column_names) {
     return makeAlias(psprintf("o%d", input + 1), column_names);
 }
 
-} // namespace
-
-RangeTblEntry *tuplestore_entry(const char *name, Alias *alias, List *columns) {
-    RangeTblEntry *rte = makeNode(RangeTblEntry);
-    rte->rtekind = RTE_CTE;
-    rte->ctename = pstrdup(name);
-    rte->alias = alias;
-    rte->eref = makeAlias(alias->aliasname, columns);
-    rte->inFromCl = true;
-    return rte;
-}
-
-namespace {
-
 /// The table's delta in place of the table.
 RangeTblEntry *delta_entry(const RangeTblEntry *table, int source, int input) {
     List *names = NIL;
@@ -60,16 +46,6 @@ RangeTblEntry *node_delta_entry(const analysis::GroupNode &node, int source, int
     return tuplestore_entry(node_delta_name(source), occurrence_alias(input, NIL), names);
 }
 
-RangeTblEntry *subquery_entry(Query *query, Alias *alias, List *columns) {
-    RangeTblEntry *rte = makeNode(RangeTblEntry);
-    rte->rtekind = RTE_SUBQUERY;
-    rte->subquery = query;
-    rte->alias = alias;
-    rte->eref = makeAlias(alias->aliasname, columns);
-    rte->inFromCl = true;
-    return rte;
-}
-
 /// A node's rows: a subquery over its state table, or over what its flow reads, which the planner pulls up.
 RangeTblEntry *node_entry(const analysis::GroupNode &node, int source, int input) {
     Alias *alias = occurrence_alias(input, NIL);
@@ -90,13 +66,7 @@ RangeTblEntry *node_entry(const analysis::GroupNode &node, int source, int input
                                         makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel), i)->attname))));
     table_close(rel, NoLock);
     state->inFromCl = true;
-    Query *q = makeNode(Query);
-    q->commandType = CMD_SELECT;
-    q->canSetTag = true;
-    q->rtable = list_make1(state);
-    RangeTblRef *ref = makeNode(RangeTblRef);
-    ref->rtindex = 1;
-    q->jointree = makeFromExpr(list_make1(ref), nullptr);
+    Query *q = select_from(state);
     for (size_t i = 0; i < node.columns.size(); i++) {
         const analysis::ColumnType &t = node.columns[i];
         Var *var = makeVar(1, node.stored_columns[i], t.type, t.typmod, t.collation, 0);
@@ -128,11 +98,6 @@ AttrNumber weight_column(const Block &block, int input) {
     const AttrNumber n = static_cast<AttrNumber>(RelationGetNumberOfAttributes(rel) + 1);
     table_close(rel, NoLock);
     return n;
-}
-
-void add_target(Query *q, Expr *e) {
-    const int n = list_length(q->targetList) + 1;
-    q->targetList = lappend(q->targetList, makeTargetEntry(e, static_cast<AttrNumber>(n), psprintf("c%d", n), false));
 }
 
 namespace {
@@ -221,13 +186,8 @@ Node *move_inward(Node *node, void *context) {
 
 /// EXISTS (SELECT 1 FROM the anti input, or its delta, WHERE its ties and `further`)
 Node *some_tied_key(const Block &block, int input, bool in_delta, Node *further) {
-    Query *inner = makeNode(Query);
-    inner->commandType = CMD_SELECT;
-    inner->canSetTag = true;
-    inner->rtable = list_make1(entry(block, input, in_delta));
-    RangeTblRef *ref = makeNode(RangeTblRef);
-    ref->rtindex = 1;
-    inner->jointree = makeFromExpr(list_make1(ref), further);
+    Query *inner = select_from(entry(block, input, in_delta));
+    inner->jointree->quals = further;
     Inward inward{input};
     for (int i = 0; i < list_length(block.quals); i++)
         if (algebra::has(block.qual_shapes[i].inputs, input))
@@ -266,20 +226,6 @@ Node *no_key_was_tied(const Block &block, int input) {
 
 bool is_out(const Block &block, int input, algebra::InputSet changed) {
     return block.inputs[input].role != algebra::Role::inner && !algebra::has(changed, input);
-}
-
-Query *select_nothing() {
-    Query *q = makeNode(Query);
-    q->commandType = CMD_SELECT;
-    q->canSetTag = true;
-    q->jointree = makeFromExpr(NIL, nullptr);
-    return q;
-}
-
-void add_item(Query *q, int index) {
-    RangeTblRef *ref = makeNode(RangeTblRef);
-    ref->rtindex = index;
-    q->jointree->fromlist = lappend(q->jointree->fromlist, ref);
 }
 
 } // namespace

@@ -1,18 +1,10 @@
 // Query trees of blocks, made to be deparsed.
 #pragma once
 
+#include "lower/entries.hpp"
 #include "lower/sql.hpp"
 
-extern "C" {
-#include "nodes/makefuncs.h"
-#include "parser/parsetree.h"
-}
-
 namespace upkeep::lower {
-
-/// A reference to a named tuplestore (or a CTE). The server prints a reference to a CTE as its bare name, which is how
-/// a named tuplestore is written too.
-RangeTblEntry *tuplestore_entry(const char *name, Alias *alias, List *columns);
 
 /// SELECT over the block's inputs, the changed ones read from their deltas; no targets yet. Anti inputs are in FROM
 /// only where they are read from their deltas.
@@ -38,9 +30,6 @@ Query *derived_query(const analysis::GroupNode &node);
 
 /// The query as text.
 const char *deparse(const Query *q);
-
-/// Adds an output column, named c1, c2, …
-void add_target(Query *q, Expr *e);
 
 /// Adds the columns of the wide row.
 void add_wide(Query *q, const pg::Vector<WideColumn> &wide);

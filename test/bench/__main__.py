@@ -65,7 +65,7 @@ def page(server, options, sections):
              " statement.",
              f"* Medians of {options.rounds} rounds in which the variants take turns.",
              "* Settings: " + ", ".join(f"`{name} = {value}`" for name, value in settings(server)) + ".",
-             "  No disk is waited for (`fsync = off`), so that work is compared and not the disk.",
+             "  No disk is waited for (`fsync = off`), so that work is compared and not the disk; but for the part on durable commits.",
              "* After the run every view was compared with its query: no differences."]
     for title, function, text in sections:
         lines += ["", f"## {title}", "", function.__doc__, ""] + text

@@ -49,17 +49,18 @@ def delete_run(server, schema, relation, seconds, clients):
     return tps
 
 
-def single_rows(server, options):
-    """Single statements by pgbench, prepared, each a transaction of its own. Columns of a mode: its transactions per second as
-    a part of those without a view; then what it adds to a statement, as a part of what the hand-written trigger adds."""
+OPERATIONS = ("INSERT", "UPDATE", "DELETE")
+
+
+def sample_single_rows(server, options, cases):
+    """Transactions per second by view, clients, operation and schema."""
     samples = Samples()
-    cases = [("int", 1), ("int", 4), ("num", 1)]
     insert = INSERT.format(last=GROUPS - 1)
     update = UPDATE.format(first=options.rows // 2 + 1, rows=options.rows)
     for _ in range(options.rounds):
         for view, clients in cases:
             prepare(server, keepers_of(view))
-            for operation in ("INSERT", "UPDATE", "DELETE"):
+            for operation in OPERATIONS:
                 for schema in keepers_of(view):
                     if operation == "DELETE":
                         tps = delete_run(server, schema, "t", options.seconds, clients)
@@ -67,9 +68,17 @@ def single_rows(server, options):
                         script = insert if operation == "INSERT" else update
                         tps = server.pgbench(schema, script, options.seconds, clients)
                     samples.add(view, clients, operation, schema, tps)
+    return samples
+
+
+def single_rows(server, options):
+    """Single statements by pgbench, prepared, each a transaction of its own. Columns of a mode: its transactions per second as
+    a part of those without a view; then what it adds to a statement, as a part of what the hand-written trigger adds."""
+    cases = [("int", 1), ("int", 4), ("num", 1)]
+    samples = sample_single_rows(server, options, cases)
     rows = []
     for view, clients in cases:
-        for operation in ("INSERT", "UPDATE", "DELETE"):
+        for operation in OPERATIONS:
             none, hand, *modes = (samples.median(view, clients, operation, s) for s in keepers_of(view))
             # Time that each connection spends on a statement beyond what it spends without a view.
             by_hand, *by_modes = (clients * 1e6 * (1 / tps - 1 / none) for tps in (hand, *modes))
@@ -78,6 +87,26 @@ def single_rows(server, options):
                         + [part(added, by_hand) for added in by_modes])
     return table(["sum of", "statement", "clients", "no view, per second", "by hand"] + list(MODES)
                  + ["added by hand, µs"] + [f"{mode} / by hand, added" for mode in MODES], rows)
+
+
+DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
+
+
+def durable(server, options):
+    """The same statements by four clients with the server's own settings, under which a commit waits for the disk (`fsync`,
+    `synchronous_commit` and `full_page_writes` on): transactions per second as a part of those without a view."""
+    for name in DURABLE:
+        server.run(f"ALTER SYSTEM SET {name} = on")
+    server.run("SELECT pg_reload_conf()")
+    samples = sample_single_rows(server, options, [("int", 4)])
+    for name in DURABLE:
+        server.run(f"ALTER SYSTEM RESET {name}")
+    server.run("SELECT pg_reload_conf()")
+    rows = []
+    for operation in OPERATIONS:
+        none, *kept = (samples.median("int", 4, operation, s) for s in keepers_of("int"))
+        rows.append([operation, rate(none)] + [factor(tps / none) for tps in kept])
+    return table(["statement", "no view, per second", "by hand"] + list(MODES), rows)
 
 
 def loop(server, options):
@@ -241,6 +270,7 @@ def refresh(server, options):
 PARTS = {
     "loop": ("Headline: what the view adds to a single-row INSERT", loop, ["int"]),
     "single": ("Single-row statements over one table", single_rows, ["int", "num"]),
+    "durable": ("Single-row statements with durable commits", durable, ["int"]),
     "joins": ("Single-row statements below a three-table join", joins, ["join", "grouped"]),
     "bulk": ("Bulk statements", bulk, ["int", "join", "grouped"]),
     "refresh": ("REFRESH beside one changed row", refresh, ["int", "join", "grouped"]),
