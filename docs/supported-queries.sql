@@ -358,6 +358,10 @@ CREATE TABLE very_wide (n int);
 DO $$ BEGIN EXECUTE (SELECT 'CREATE MATERIALIZED VIEW too_wide AS SELECT ' || string_agg(format('n + %s AS c%1$s', i), ', ') || ' FROM very_wide' FROM generate_series(1, 501) i); END $$;
 too_wide
 
+--- `open-path`
+WITH RECURSIVE r AS (SELECT id FROM customer UNION ALL SELECT DISTINCT o.id FROM r JOIN orders o ON o.customer_id = r.id) SEARCH DEPTH FIRST BY id SET place
+SELECT id FROM r;
+
 --- a subquery that a window function decides about
 SELECT id, coalesce(lag(total) OVER (PARTITION BY customer_id ORDER BY id), (SELECT price FROM line WHERE line.order_id = orders.id)) AS before FROM orders;
 
