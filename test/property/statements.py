@@ -253,7 +253,8 @@ class Statements:
         column = self.rng.choice(self.settable(table))
         change = (f"UPDATE {table.sql()} SET {quote(column.name)} = {self.schema.value(table, column)}"
                   if self.rng.random() < 0.6 else f"DELETE FROM {table.sql()}")
-        return [Step(f"DO $$ DECLARE z refcursor; BEGIN OPEN z FOR SELECT * FROM {table.sql()} FOR UPDATE; "
+        # In an order: which row comes first by itself depends on what has been read, since reading prunes pages.
+        return [Step(f"DO $$ DECLARE z refcursor; BEGIN OPEN z FOR SELECT * FROM {table.sql()} ORDER BY {quote(table.name)}::text FOR UPDATE; "
                      f"MOVE NEXT IN z; IF FOUND THEN {change} WHERE CURRENT OF z; END IF; CLOSE z; END $$")]
 
     def block(self, table):
