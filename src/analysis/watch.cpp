@@ -85,6 +85,35 @@ List *conditions_of(List *conditions, int index) {
     return result;
 }
 
+/// Whether it ties rows of the entry and rows of the block by an equality; or by nothing but that two values differ.
+bool is_equality(const Node *condition, int index, bool differs) {
+    if (!IsA(condition, OpExpr) || list_length(castNode(OpExpr, condition)->args) != 2)
+        return false;
+    const OpExpr *op = castNode(OpExpr, condition);
+    const Oid equality = differs ? get_negator(op->opno) : op->opno;
+    if (!OidIsValid(equality) || !op_mergejoinable(equality, exprType(static_cast<Node *>(linitial(op->args)))))
+        return false;
+    bool own = false, others = false;
+    for_each_var(reinterpret_cast<Node *>(const_cast<OpExpr *>(op)),
+                 [&](const Var *var, int) { (is_own(var) && var->varno == index ? own : others) = true; });
+    return own && others;
+}
+
+/// Without conditions that say of nearly all rows that they are tied. Where an equality ties them already, all that these
+/// do is to make more keys of the change, each of which is asked for the same rows.
+List *without_differences(List *conditions, int index) {
+    List *rest = NIL;
+    bool tied = false;
+    ListCell *lc;
+    foreach (lc, conditions) {
+        auto *condition = static_cast<Node *>(lfirst(lc));
+        tied |= is_equality(condition, index, false);
+        if (!is_equality(condition, index, true))
+            rest = lappend(rest, condition);
+    }
+    return tied ? rest : conditions;
+}
+
 /// Whether leaving out the rows with another value of an output column leaves the rows with this value as they are.
 bool can_push(const Query *sub, const TargetEntry *tle) {
     if (sub->limitCount != nullptr || sub->limitOffset != nullptr || sub->hasTargetSRFs || sub->groupingSets != NIL)
@@ -298,7 +327,8 @@ bool Analyser::watch_table(Arm &arm, int input, const RangeTblEntry *rte, int in
     const int source = add_source(rte);
     if (source < 0)
         return false;
-    Node *quals = replace_vars(reinterpret_cast<Node *>(conditions), [&](const Var *var, int) {
+    Node *quals = replace_vars(reinterpret_cast<Node *>(without_differences(conditions, index)),
+                               [&](const Var *var, int) {
         auto *copy = static_cast<Var *>(copyObjectImpl(var));
         if (is_own(var) && var->varno == index)
             copy->varno = kWatched;

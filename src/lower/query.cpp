@@ -10,6 +10,7 @@ extern "C" {
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_operator_d.h"
 #include "parser/parse_oper.h"
+#include "rewrite/rewriteManip.h"
 }
 
 namespace upkeep::lower {
@@ -322,7 +323,7 @@ Query *one_of_alike(Query *numbered, const pg::Vector<Var *> &columns, List *nam
 }
 
 /// The delta of a watched input with a number for each row, r, so that the first of several that touch a row can be
-/// told: (SELECT d.*, row_number() OVER () AS r FROM the delta d).
+/// told: (SELECT d.*, row_number() OVER () AS r FROM the delta d WHERE what the conditions say of its rows alone).
 RangeTblEntry *numbered_delta(const Block &block, int input) {
     RangeTblEntry *delta = entry(block, input, true);
     delta->alias = makeAlias("d", NIL);
@@ -345,9 +346,20 @@ RangeTblEntry *numbered_delta(const Block &block, int input) {
             return pg::walk_tree(node, walk, context);
         }
     } find{static_cast<Index>(input + 1), &columns};
-    for (int i = 0; i < list_length(block.quals); i++)
-        if (block.qual_shapes[i].watched == input)
-            Find::walk(static_cast<Node *>(list_nth(block.quals, i)), &find);
+    List *filters = NIL;
+    for (int i = 0; i < list_length(block.quals); i++) {
+        auto *qual = static_cast<Node *>(list_nth(block.quals, i));
+        if (block.qual_shapes[i].watched != input)
+            continue;
+        if (!is_filter(block, i)) {
+            Find::walk(qual, &find);
+            continue;
+        }
+        auto *filter = static_cast<Node *>(copyObjectImpl(qual));
+        ChangeVarNodes(filter, input + 1, 1, 0);
+        filters = lappend(filters, filter);
+    }
+    q->jointree->quals = filters == NIL ? nullptr : reinterpret_cast<Node *>(make_ands_explicit(filters));
     for (size_t c = 0; c < columns.size(); c++) {
         Expr *e =
             reinterpret_cast<Expr *>(makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(0), false, true));
@@ -375,7 +387,7 @@ RangeTblEntry *numbered_delta(const Block &block, int input) {
     return subquery_entry(one_of_alike(q, columns, names), occurrence_alias(input, NIL), names);
 }
 
-/// The conditions that tie a watched input, which is entry `index` of the query at `depth` below the block's query.
+/// The conditions that tie a watched input to others; it is entry `index` of the query at `depth` below the block's query.
 List *ties_of(const Block &block, int input, int index, int depth) {
     List *result = NIL;
     struct Placing {
@@ -395,7 +407,7 @@ List *ties_of(const Block &block, int input, int index, int depth) {
         }
     } placing{input, index, depth};
     for (int i = 0; i < list_length(block.quals); i++)
-        if (block.qual_shapes[i].watched == input)
+        if (block.qual_shapes[i].watched == input && !is_filter(block, i))
             result = lappend(result, Placing::place(static_cast<Node *>(list_nth(block.quals, i)), &placing));
     return result;
 }
@@ -443,7 +455,8 @@ Query *scope_query(const Block &block, const delta::ScopeTerm &term) {
             add_item(q, i + 1);
         if (touching) {
             quals = list_concat(quals, ties_of(block, i, i + 1, 0));
-            quals = lappend(quals, not_touched(block, i, true));
+            if (!touches_once(block, i))
+                quals = lappend(quals, not_touched(block, i, true));
         }
         if (algebra::has(term.untouched, i))
             quals = lappend(quals, not_touched(block, i, false));

@@ -23,6 +23,11 @@ void add_quals(Query *q, const analysis::Block &block, algebra::InputSet changed
 /// SELECT over the block's inputs in a summand of the delta of a block with a subquery; no targets yet.
 Query *scope_query(const analysis::Block &block, const delta::ScopeTerm &term);
 
+/// Whether a condition that ties a watched input is about the row of that input alone.
+bool is_filter(const analysis::Block &block, int qual);
+/// Whether a row can be tied to no more than one of the keys that a watched input's change has.
+bool touches_once(const analysis::Block &block, int input);
+
 /// SELECT of the block's outputs over the new state.
 Query *contents_query(const analysis::Block &block);
 /// SELECT of the rows of a derived node over the new state.

@@ -26,8 +26,9 @@ constexpr double kCompare = 20;
 constexpr double kMeet = 150;
 constexpr double kLookUp = 1000;
 
-/// What a summand over old states takes, beside the same one over the new states.
-constexpr double kOldState = 2;
+/// What both summands over touched rows take, beside what the planner expects of the one over the new states, as measured:
+/// of subqueries that are evaluated for rows at hand it expects too little.
+constexpr double kTouched = 9;
 
 /// How long the whole view takes for its cost, beside statements over a change, as measured: its workers share processors
 /// that the planner takes to be idle, and what is computed is compared and written.
@@ -67,7 +68,7 @@ double touched_cost(Run &run, BlockProgram &block, algebra::InputSet changed, co
         if (algebra::has(changed, static_cast<int>(i)) && (block.scans >> source_of(*run.program, input) & 1) != 0)
             each += static_cast<double>(changed_rows(run, input)) * kMeet;
     }
-    return (1 + kOldState) * over_new.cost + over_new.rows * each * cpu_operator_cost;
+    return kTouched * over_new.cost + over_new.rows * each * cpu_operator_cost;
 }
 
 /// Rows that are folded into groups, or collected.

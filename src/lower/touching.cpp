@@ -1,0 +1,76 @@
+// What the conditions say that tie a watched input: which of them are about its row alone, and whether a row can be tied to
+// one row of its change only.
+#include "lower/query.hpp"
+#include "pg/row_hash.hpp"
+
+namespace upkeep::lower {
+
+using analysis::Block;
+
+namespace {
+
+struct Reads {
+    int watched; // its entry in the block
+    bool own = false, others = false;
+    static bool walk(Node *node, void *context) {
+        if (node == nullptr)
+            return false;
+        auto *reads = static_cast<Reads *>(context);
+        if (IsA(node, Var))
+            (castNode(Var, node)->varno == reads->watched ? reads->own : reads->others) = true;
+        return pg::walk_tree(node, walk, context);
+    }
+};
+
+Reads reads_of(Node *condition, int input) {
+    Reads reads{input + 1};
+    Reads::walk(condition, &reads);
+    return reads;
+}
+
+bool is_integer(Oid type) {
+    return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
+/// An equality of a column with what the other inputs give, under which a value of those is equal to one image only.
+bool is_key(Node *condition, int input) {
+    if (!IsA(condition, OpExpr) || list_length(castNode(OpExpr, condition)->args) != 2)
+        return false;
+    const OpExpr *op = castNode(OpExpr, condition);
+    Oid left, right;
+    op_input_types(op->opno, &left, &right);
+    if (op->opno >= FirstNormalObjectId || !op_mergejoinable(op->opno, left) ||
+        (left != right && !(is_integer(left) && is_integer(right))) ||
+        (OidIsValid(op->inputcollid) && !get_collation_isdeterministic(op->inputcollid)))
+        return false;
+    for (const bool first : {true, false}) {
+        auto *column = static_cast<Node *>(first ? linitial(op->args) : lsecond(op->args));
+        auto *value = static_cast<Node *>(first ? lsecond(op->args) : linitial(op->args));
+        if (IsA(column, Var) && castNode(Var, column)->varno == input + 1 && !reads_of(value, input).own) {
+            const Var *var = castNode(Var, column);
+            return var->vartype == (first ? left : right) &&
+                   pg::prepare_column_ops(var->vartype, var->varcollid, InvalidOid).image_equality;
+        }
+    }
+    return false;
+}
+
+} // namespace
+
+bool is_filter(const Block &block, int qual) {
+    return !reads_of(static_cast<Node *>(list_nth(block.quals, qual)), block.qual_shapes[qual].watched).others;
+}
+
+bool touches_once(const Block &block, int input) {
+    bool tied = false;
+    for (int i = 0; i < list_length(block.quals); i++) {
+        if (block.qual_shapes[i].watched != input || is_filter(block, i))
+            continue;
+        if (!is_key(static_cast<Node *>(list_nth(block.quals, i)), input))
+            return false;
+        tied = true;
+    }
+    return tied;
+}
+
+} // namespace upkeep::lower
