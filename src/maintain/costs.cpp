@@ -28,11 +28,11 @@ constexpr double kLookUp = 1000;
 
 /// What both summands over touched rows take, beside what the planner expects of the one over the new states, as measured:
 /// of subqueries that are evaluated for rows at hand it expects too little.
-constexpr double kTouched = 9;
+constexpr double kTouched = 20;
 
 /// How long the whole view takes for its cost, beside statements over a change, as measured: its workers share processors
 /// that the planner takes to be idle, and what is computed is compared and written.
-constexpr double kWhole = 1.5;
+constexpr double kWhole = 2;
 
 struct Expected {
     double cost = 0;
