@@ -99,9 +99,12 @@ COMMENT ON TABLE upkeep.log IS 'change logs of base tables with deferred views: 
 CREATE TABLE upkeep.frontier (
     view oid PRIMARY KEY,
     snapshot pg_snapshot NOT NULL,
-    reached timestamptz NOT NULL
+    reached timestamptz NOT NULL,
+    owed double precision
 );
 COMMENT ON TABLE upkeep.frontier IS 'the snapshot up to which each deferred view has consumed the logs';
+COMMENT ON COLUMN upkeep.frontier.owed IS
+    'NULL: the state tables hold the state at that snapshot; else only the view does, and so much more (in the planner''s units) refreshes have cost since than following the changes would have';
 
 REVOKE ALL ON upkeep.log, upkeep.frontier FROM PUBLIC;
 REVOKE ALL ON upkeep.registration, upkeep.registration_by_name, upkeep.activity, upkeep.source, upkeep.state_table,

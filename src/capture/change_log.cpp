@@ -242,26 +242,6 @@ int64 count_log_rows(const catalog::Log &log, const catalog::Frontier &frontier,
     return count;
 }
 
-bool has_uncovered_rows(Oid relid, const pg::Vector<catalog::Frontier> &frontiers, Snapshot snapshot) {
-    const Relation segment = table_open(relid, AccessShareLock);
-    TupleTableSlot *slot = table_slot_create(segment, nullptr);
-    TableScanDesc scan = table_beginscan(segment, snapshot, 0, nullptr);
-    bool found = false;
-    // What is not covered stands at the end, as a rule.
-    while (!found && table_scan_getnextslot(scan, BackwardScanDirection, slot)) {
-        CHECK_FOR_INTERRUPTS();
-        slot_getsomeattrs(slot, catalog::kLogXid);
-        const uint64 xid = U64FromFullTransactionId(DatumGetFullTransactionId(slot->tts_values[catalog::kLogXid - 1]));
-        for (const catalog::Frontier &frontier : frontiers) {
-            found |= !frontier.covers(xid);
-        }
-    }
-    table_endscan(scan);
-    ExecDropSingleTupleTableSlot(slot);
-    table_close(segment, AccessShareLock);
-    return found;
-}
-
 namespace {
 
 // Of a segment so many blocks are read to estimate its rows.

@@ -111,15 +111,18 @@ class SegmentScan {
         : segment_(segment), frontier_(frontier), snapshot_(snapshot),
           slot_(MakeSingleTupleTableSlot(RelationGetDescr(segment), &TTSOpsBufferHeapTuple)) {}
 
+    enum class From : uint8 { beginning, end };
+
     /// False: the visitor wants no more.
-    bool run(LogVisit visit, void *state) {
+    bool run(From from, LogVisit visit, void *state) {
         const BlockNumber nblocks = RelationGetNumberOfBlocks(segment_);
         KnownSegment *known = nblocks > 0 && is_remembered(segment_) ? known_segment(segment_, nblocks) : nullptr;
         const BufferAccessStrategy strategy =
             nblocks > static_cast<BlockNumber>(NBuffers / 4) ? GetAccessStrategy(BAS_BULKREAD) : nullptr;
         bool more = true;
-        for (BlockNumber block = 0; more && block < nblocks; block++) {
+        for (BlockNumber i = 0; more && i < nblocks; i++) {
             CHECK_FOR_INTERRUPTS();
+            const BlockNumber block = from == From::beginning ? i : nblocks - 1 - i;
             const Buffer buffer = ReadBufferExtended(segment_, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
             more = read_block(buffer, known != nullptr ? &known->blocks[block] : nullptr, visit, state);
             ReleaseBuffer(buffer);
@@ -182,9 +185,37 @@ void scan_log(const catalog::Log &log, const catalog::Frontier &frontier, Snapsh
     bool more = true;
     for (const Oid relid : log.segments) {
         const Relation segment = table_open(relid, AccessShareLock);
-        more = more && SegmentScan(segment, frontier, snapshot).run(visit, state);
+        more = more && SegmentScan(segment, frontier, snapshot).run(SegmentScan::From::beginning, visit, state);
         table_close(segment, AccessShareLock);
     }
+}
+
+namespace {
+
+/// What all of them cover.
+catalog::Frontier intersect(const pg::Vector<catalog::Frontier> &frontiers) {
+    catalog::Frontier common = frontiers[0];
+    for (const catalog::Frontier &frontier : frontiers) {
+        common.xmin = std::min(common.xmin, frontier.xmin);
+        common.xmax = std::min(common.xmax, frontier.xmax);
+        common.xip.insert(common.xip.end(), frontier.xip.begin(), frontier.xip.end());
+    }
+    std::sort(common.xip.begin(), common.xip.end());
+    return common;
+}
+
+} // namespace
+
+bool has_uncovered_rows(Oid relid, const pg::Vector<catalog::Frontier> &frontiers, Snapshot snapshot) {
+    if (frontiers.empty())
+        return false;
+    const Relation segment = table_open(relid, AccessShareLock);
+    const catalog::Frontier common = intersect(frontiers);
+    // What is not covered stands at the end, as a rule.
+    const bool none = SegmentScan(segment, common, snapshot)
+                          .run(SegmentScan::From::end, [](void *, TupleTableSlot *, int) { return false; }, nullptr);
+    table_close(segment, AccessShareLock);
+    return !none;
 }
 
 } // namespace upkeep::capture

@@ -230,17 +230,37 @@ void set_frontier(Oid view, const Frontier &frontier) {
     row.set(FrontierColumn::view, ObjectIdGetDatum(view));
     row.set(FrontierColumn::snapshot, DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(text.data)));
     row.set(FrontierColumn::reached, TimestampTzGetDatum(GetCurrentTimestamp()));
+    row.set_null(FrontierColumn::owed);
     const pg::Vector<Row> old = read_rows(Table::frontier, kView, view);
     if (old.empty()) {
         add_row(Table::frontier, row);
     } else {
         row.tid = old[0].tid;
+        row.copy(FrontierColumn::owed, old[0], FrontierColumn::owed);
         change_row(Table::frontier, row);
     }
 }
 
 void remove_frontier(Oid view) {
     remove_rows(Table::frontier, view);
+}
+
+std::optional<double> owed_states(Oid view) {
+    const pg::Vector<Row> rows = read_rows(Table::frontier, kView, view);
+    if (rows.empty() || rows[0].is_null(FrontierColumn::owed)) {
+        return std::nullopt;
+    }
+    return DatumGetFloat8(rows[0].values[FrontierColumn::owed - 1]);
+}
+
+void set_owed_states(Oid view, std::optional<double> owed) {
+    const pg::Vector<Row> rows = read_rows(Table::frontier, kView, view);
+    if (rows.empty() || (!owed && rows[0].is_null(FrontierColumn::owed))) {
+        return;
+    }
+    Row row = rows[0];
+    owed ? row.set(FrontierColumn::owed, Float8GetDatum(*owed)) : row.set_null(FrontierColumn::owed);
+    change_row(Table::frontier, row);
 }
 
 } // namespace upkeep::catalog

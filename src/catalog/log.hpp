@@ -42,5 +42,9 @@ Frontier frontier_of(Snapshot snapshot);
 std::optional<Frontier> find_frontier(Oid view);
 void set_frontier(Oid view, const Frontier &frontier);
 void remove_frontier(Oid view);
+/// nullopt: the state tables hold the view's state at the frontier, as they do when one is set first. Else only the view
+/// has been brought there, and a number that whoever decides about the states keeps (0 at first).
+std::optional<double> owed_states(Oid view);
+void set_owed_states(Oid view, std::optional<double> owed);
 
 } // namespace upkeep::catalog

@@ -163,6 +163,8 @@ Oid create_state_table(Oid view, int node, const char *columns_sql);
 /// The same for any table in schema upkeep_data; `options` are storage parameters.
 Oid create_member_table(const char *name, const char *columns_sql, const char *options);
 void drop_member_table(Oid relid);
+/// The caller has it locked.
+void truncate_member_table(Oid relid);
 /// Lets a view's owner read a state table: statements of its maintenance run as that role.
 void grant_state_table(Oid relid, Oid role);
 void drop_state_tables(Oid view); // and forgets them

@@ -97,6 +97,16 @@ void drop_member_table(Oid relid) {
                            [&] { performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL); });
 }
 
+void truncate_member_table(Oid relid) {
+    const OwnDdl own;
+    const pg::RunAs as(extension_owner(), pg::RunAs::Path::fixed, SECURITY_LOCAL_USERID_CHANGE);
+    const char *sql = psprintf("TRUNCATE %s", pg::qualified_name(relid));
+    if (SPI_connect() != SPI_OK_CONNECT || SPI_execute(sql, false, 0) != SPI_OK_UTILITY) {
+        elog(ERROR, "could not execute \"%s\"", sql);
+    }
+    SPI_finish();
+}
+
 void grant_state_table(Oid relid, Oid role) {
     const OwnDdl own;
     const pg::RunAs as(extension_owner(), pg::RunAs::Path::fixed, SECURITY_LOCAL_USERID_CHANGE);

@@ -55,7 +55,7 @@ struct LogColumn {
     enum : AttrNumber { relation = 1, current, segment1, segment2, segment3, columns, count = columns };
 };
 struct FrontierColumn {
-    enum : AttrNumber { view = 1, snapshot, reached, count = reached };
+    enum : AttrNumber { view = 1, snapshot, reached, owed, count = owed };
 };
 inline constexpr int kMaxColumns = 8;
 

@@ -1,18 +1,15 @@
 // Activation: everything that a registered view needs is made, and what it does not need any more goes.
-#include "analysis/settle.hpp"
 #include "analysis/table_members.hpp"
 #include "catalog/registration.hpp"
 #include "catalog/subscriptions.hpp"
 #include "maintain/identity.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/records.hpp"
-#include "maintain/row_comparison.hpp"
 #include "maintain/run.hpp"
 #include "maintain/sources.hpp"
 #include "maintain/state_index.hpp"
 #include "maintain/tally.hpp"
 #include "observe/progress.hpp"
-#include "pg/error_context.hpp"
 #include "pg/names.hpp"
 #include "pg/run_as.hpp"
 
@@ -253,45 +250,11 @@ int64 build_deferred(Program *program, WrittenRows *written) {
 }
 
 int64 rebuild_from_query(Oid view, WrittenRows *written) {
-    pg::MaintenanceContext error_context(view);
-    const observe::Building building(view);
-    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "upkeep rebuild", ALLOCSET_DEFAULT_SIZES);
     LockRelationOid(view, ShareRowExclusiveLock);
     set_populated(view);
-    Relation rel = table_open(view, NoLock);
-    pg::RunAs as(rel->rd_rel->relowner, pg::RunAs::Path::fixed);
-    for (const catalog::Setting &setting : catalog::settings(view))
-        as.set_setting(setting.name, setting.value);
-    Run run{nullptr, context};
-    PushActiveSnapshot(GetLatestSnapshot());
-    observe::begin_phase(observe::Phase::computing);
-    {
-        pg::InContext in(context);
-        const Query *query = analysis::settle(rewrite_query(view_query(rel)), analysis::Choices::rows);
-        const Difference difference = compare_rows(rel, query);
-        pg::Vector<analysis::ColumnType> types;
-        for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++) {
-            Form_pg_attribute a = TupleDescAttr(RelationGetDescr(rel), i);
-            types.push_back({a->atttypid, a->atttypmod, a->attcollation});
-        }
-        ZSet change(column_ops(types), context);
-        for (const Row &row : difference.view)
-            change.add(row.values, row.nulls, -1);
-        for (const Row &row : difference.query)
-            change.add(row.values, row.nulls, 1);
-        const Identity identity{IdentityKind::none, InvalidOid, 0, nullptr, nullptr, nullptr, nullptr};
-        Target *target = open_target(view, identity);
-        record_writes(target, written);
-        observe::begin_phase(observe::Phase::writing, static_cast<int64>(difference.view.size() + difference.query.size()));
-        apply_scanning(run, target, change);
-        close_target(target);
-    }
-    PopActiveSnapshot();
-    CommandCounterIncrement();
-    table_close(rel, NoLock);
-    MemoryContextDelete(context);
+    const int64 changed = replace_contents(view, kNoIdentity, nullptr, written);
     catalog::note_rebuild(view);
-    return run.rows_changed;
+    return changed;
 }
 
 void deactivate(Oid view, bool view_exists) {

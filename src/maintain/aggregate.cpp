@@ -293,4 +293,8 @@ bool is_read_again_kind(AggKind kind) {
     return kind == AggKind::min || kind == AggKind::max || kind == AggKind::recompute;
 }
 
+bool is_float_kind(AggKind kind) {
+    return &family_of(kind) == &float_family;
+}
+
 } // namespace upkeep::maintain

@@ -114,4 +114,7 @@ void state_from_value(const AggSpec &spec, Datum value, bool isnull, Datum *valu
 /// True for the kinds whose value can be read again by SQL into state_from_value (min, max, recompute).
 bool is_read_again_kind(AggKind kind);
 
+/// True for the kinds that are sums of floats: theirs are exact here, and in the server they depend on the order.
+bool is_float_kind(AggKind kind);
+
 } // namespace upkeep::maintain

@@ -1,4 +1,5 @@
 // The contents of a view and its state, computed from the tables, and the difference written.
+#include "catalog/log.hpp"
 #include "catalog/registration.hpp"
 #include "maintain/row_comparison.hpp"
 #include "maintain/run.hpp"
@@ -174,6 +175,7 @@ int64 rebuild_with(Program *program, WrittenRows *written, Snapshot at) {
     const int64 changed = run.rows_changed;
     MemoryContextDelete(run.memory);
     catalog::note_rebuild(program->view);
+    catalog::set_owed_states(program->view, std::nullopt);
     catalog::Registration registration;
     if (catalog::find_registration(program->view, &registration) && registration.mode == catalog::Mode::commit)
         capture::note_built(program->view);

@@ -1,4 +1,6 @@
-// What the planner expects of a change and of the whole view, to choose between them.
+// What the planner expects of a change and of the whole view.
+#include "catalog/log.hpp"
+#include "maintain/course.hpp"
 #include "maintain/old_state.hpp"
 #include "pg/run_as.hpp"
 
@@ -6,6 +8,7 @@ extern "C" {
 #include "nodes/plannodes.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/plancat.h"
+#include "tcop/tcopprot.h"
 #include "utils/plancache.h"
 }
 
@@ -33,6 +36,11 @@ constexpr double kTouched = 20;
 /// How long the whole view takes for its cost, beside statements over a change, as measured: its workers share processors
 /// that the planner takes to be idle, and what is computed is compared and written.
 constexpr double kWhole = 2;
+
+/// States are left behind by a rebuild where they take so many times what the view takes; not where all of it costs less
+/// than this (a tenth of a second or so): there is nothing to be saved.
+constexpr double kLargeStates = 2;
+constexpr double kMuch = 10000;
 
 struct Expected {
     double cost = 0;
@@ -170,23 +178,58 @@ static double change_cost(Run &run, int64 rows) {
     return delta + delta_cost(run, program.output.blocks);
 }
 
-bool is_rebuild_cheaper(Run &run) {
+/// Whether a state is kept beside the view that the view's own query can do without. Sums of floats are not among them:
+/// those of the server depend on the order of its additions.
+static bool can_leave_states(const Program &program) {
+    bool stores = false;
+    for (const NodeProgram &node : program.nodes) {
+        stores |= !node.in_view && !node.derived;
+        for (int a = 0; a < node.naggs; a++)
+            if (is_float_kind(node.specs[a].kind))
+                return false;
+    }
+    return stores;
+}
+
+/// What it costs to compute the view alone, by its query.
+static double contents_alone_cost(Run &run) {
+    const Program &program = *run.program;
+    Relation rel = table_open(program.view, AccessShareLock);
+    const PlannedStmt *plan = pg_plan_query(settled_query(rel), "upkeep", CURSOR_OPT_PARALLEL_OK, nullptr);
+    table_close(rel, AccessShareLock);
+    return plan->planTree->total_cost + kCompare * plan->planTree->plan_rows * cpu_tuple_cost +
+           stored_cost(program.view);
+}
+
+/// By `whole`, which is what it costs to compute the states, too. Where they are left behind already, they stay there.
+static std::optional<double> cost_without_states(Run &run, double whole) {
+    if (whole < kMuch || !can_leave_states(*run.program))
+        return std::nullopt;
+    const double alone = contents_alone_cost(run);
+    const double large = catalog::owed_states(run.program->view) ? 1 : kLargeStates;
+    return whole > large * alone ? std::optional<double>(alone) : std::nullopt;
+}
+
+RebuildCost rebuild_cost(Run &run) {
+    const CachedPages cached(run);
+    RebuildCost cost;
+    cost.whole = kWhole * whole_cost(run);
+    if (const std::optional<double> alone = cost_without_states(run, cost.whole / kWhole))
+        cost.alone = kWhole * *alone;
+    return cost;
+}
+
+double follow_cost(Run &run) {
+    const CachedPages cached(run);
     int64 rows = 0;
     for (const TableDelta &table : run.tables)
         rows += table.rows;
-    if (rows < kCompareCosts)
-        return false;
-    const CachedPages cached(run);
-    return change_cost(run, rows) > kWhole * whole_cost(run);
+    return change_cost(run, rows);
 }
 
-bool is_too_much(Oid view, int64 rows) {
-    const char *why = nullptr;
-    Program *program = rows < kCompareCosts ? nullptr : find_program(view, &why);
-    if (program == nullptr)
-        return false;
+RebuildCost rebuild_cost(Program *program) {
     Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep costs", ALLOCSET_DEFAULT_SIZES)};
-    bool too_much = false;
+    RebuildCost cost;
     {
         pg::InContext in(run.memory);
         pg::RunAs as(program->owner, pg::RunAs::Path::fixed);
@@ -195,12 +238,16 @@ bool is_too_much(Oid view, int64 rows) {
         run.tables.resize(program->query->tables.size());
         run.node_deltas.resize(program->nodes.size(), nullptr);
         PushActiveSnapshot(GetLatestSnapshot());
-        too_much = static_cast<double>(rows) * (kRead + kFold) * cpu_tuple_cost > kWhole * whole_cost(run);
+        cost = rebuild_cost(run);
         PopActiveSnapshot();
         finish_spi(run);
     }
     MemoryContextDelete(run.memory);
-    return too_much;
+    return cost;
+}
+
+double reading_cost(int64 rows) {
+    return static_cast<double>(rows) * (kRead + kFold) * cpu_tuple_cost;
 }
 
 } // namespace upkeep::maintain

@@ -1,13 +1,13 @@
 // Deferred views: one step from what their logs hold.
 #include "capture/nesting.hpp"
 #include "catalog/registration.hpp"
+#include "maintain/course.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/pass.hpp"
 #include "maintain/run.hpp"
 #include "maintain/sources.hpp"
 #include "observe/progress.hpp"
 #include "pg/names.hpp"
-#include "pg/run_as.hpp"
 
 extern "C" {
 #include "storage/bufmgr.h"
@@ -257,15 +257,6 @@ bool is_consumed(const catalog::Log &log, int segment) {
     return consumed;
 }
 
-void truncate(Oid segment) {
-    const catalog::OwnDdl own;
-    const pg::RunAs as(catalog::extension_owner(), pg::RunAs::Path::fixed, SECURITY_LOCAL_USERID_CHANGE);
-    const char *sql = psprintf("TRUNCATE %s", pg::qualified_name(segment));
-    if (SPI_connect() != SPI_OK_CONNECT || SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-        elog(ERROR, "could not execute \"%s\"", sql);
-    SPI_finish();
-}
-
 /// Empties a segment that everybody has consumed. Whoever writes to it or reads from it holds a lock on it to the end
 /// of his transaction, so that with the exclusive one a new snapshot shows all that it holds.
 bool try_truncate(const catalog::Log &log, int segment) {
@@ -276,7 +267,7 @@ bool try_truncate(const catalog::Log &log, int segment) {
         UnlockRelationOid(relid, AccessExclusiveLock);
         return false;
     }
-    truncate(relid);
+    catalog::truncate_member_table(relid);
     return true;
 }
 

@@ -2,6 +2,7 @@
 #include "maintain/run.hpp"
 
 #include "catalog/registration.hpp"
+#include "maintain/course.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/old_state.hpp"
 #include "maintain/pass.hpp"
@@ -235,7 +236,7 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
             before.reset();
     const bool has_old_states = at != nullptr ? can_make_old_states(*program) : before.has_value();
     if (is_unknown(*program, changes) || capture::was_built(view) || (program->watches && !has_old_states)) {
-        at != nullptr ? rebuild_with(program, written, at) : rebuild(view, written);
+        at != nullptr ? rebuild_on(choose_rebuild(program), program, written, at) : rebuild(view, written);
         if (measured)
             record_rebuild(view, start);
         return Outcome::followed;
@@ -243,7 +244,7 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
     Run run{program, AllocSetContextCreate(CurrentMemoryContext, "upkeep run", ALLOCSET_DEFAULT_SIZES), at};
     run.written = written;
     run.old_command = at != nullptr ? InvalidCommandId : before.value_or(InvalidCommandId);
-    bool whole = false;
+    Course course = Course::follow;
     {
         pg::InContext in(run.memory);
         const bool fixed = program->fixed_path || at != nullptr; // statements are planned to weigh them
@@ -251,19 +252,20 @@ Outcome maintain_view(Oid view, const pg::Vector<capture::TableChange> &changes,
         for (const auto &[name, value] : program->settings)
             as.set_setting(name, value);
         if (load_deltas(run, changes)) {
-            whole = at != nullptr && is_rebuild_cheaper(run);
+            if (at != nullptr)
+                course = choose_course(run);
             std::optional<CachedPages> cached;
             if (at != nullptr)
                 cached.emplace(run);
-            whole ? finish_spi(run) : execute(run);
+            course == Course::follow ? execute(run) : finish_spi(run);
         }
     }
     finish_passages(run);
-    if (whole)
-        run.rows_changed = rebuild_with(program, written, at);
+    if (course != Course::follow)
+        run.rows_changed = rebuild_on(course, program, written, at);
     const Outcome outcome = run.broken ? repair(program, run.broken_why, at) : Outcome::followed;
     if (measured)
-        record_run(run, start, whole);
+        record_run(run, start, course != Course::follow);
     MemoryContextDelete(run.memory);
     return outcome;
 }

@@ -49,13 +49,19 @@ void push_snapshot(const Run &run);
 /// Computes state and view anew, at the snapshot or the latest, and writes what differs. Returns the rows written.
 int64 rebuild_with(Program *program, WrittenRows *written, Snapshot at = nullptr);
 
+/// Makes the view what its query returns at the snapshot, and leaves its states behind: they are owed from then on (see
+/// catalog::owed_states), and no change can be followed before a rebuild. Returns the rows written.
+int64 rebuild_contents(const Program &program, WrittenRows *written, Snapshot at);
+
+/// Writes what differs between a view and its settled query at the snapshot, or the latest. The view is locked against
+/// other writers. Returns the rows written.
+int64 replace_contents(Oid view, const Identity &identity, Snapshot at, WrittenRows *written);
+
+/// A view's query, rewritten, without free choices of rows.
+Query *settled_query(Relation rel);
+
 /// Locks tables and their change logs for reading; to be done before the snapshot of a refresh is taken.
 void lock_logs(const pg::Vector<Oid> &sources);
-
-/// Whether computing the view anew is estimated to cost less than its change. Changes of fewer rows than kCompareCosts
-/// are not weighed.
-bool is_rebuild_cheaper(Run &run);
-inline constexpr int64 kCompareCosts = 250;
 
 /// While one lives, statements are planned as if the pages that they visit were in memory, as far as the settings do not
 /// say so anyway: rows that join with a fresh change are mostly fresh, and lie beside each other. What the planner
@@ -71,9 +77,6 @@ class CachedPages {
     Run &run_;
     pg::RunAs as_;
 };
-
-/// Whether already to read a change of so many rows is estimated to cost more than computing the view anew.
-bool is_too_much(Oid view, int64 rows);
 
 /// Builds a deferred view at a snapshot of its own and sets its frontier. Where this transaction has logged changes of
 /// its tables, which no frontier could tell from later ones, the view is left to be built.

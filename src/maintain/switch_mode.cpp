@@ -11,10 +11,11 @@ namespace upkeep::maintain {
 
 namespace {
 
-/// Everything that writers have committed is in the view, or in the logs behind its frontier.
+/// Everything that writers have committed is in the view and its states, or in the logs behind its frontier.
 bool is_followed(const catalog::Registration &registration) {
     return registration.active && registration.state == catalog::State::active && !registration.identity_lost &&
-           (registration.mode != catalog::Mode::deferred || catalog::find_frontier(registration.view));
+           (registration.mode != catalog::Mode::deferred ||
+            (catalog::find_frontier(registration.view) && !catalog::owed_states(registration.view)));
 }
 
 /// What this transaction has written is in the view in part, or not at all.
