@@ -38,9 +38,9 @@ constexpr double kTouched = 20;
 constexpr double kWhole = 2;
 
 /// States are left behind by a rebuild where they take so many times what the view takes; not where all of it costs less
-/// than this (a tenth of a second or so): there is nothing to be saved.
+/// than this (a twentieth of a second or so): there is nothing to be saved.
 constexpr double kLargeStates = 2;
-constexpr double kMuch = 10000;
+constexpr double kMuch = 5000;
 
 struct Expected {
     double cost = 0;
