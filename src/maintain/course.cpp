@@ -40,6 +40,11 @@ bool is_too_much(Oid view, int64 rows) {
     return program != nullptr && reading_cost(rows) > rebuild_cost(program).least();
 }
 
+bool is_long(double cost) {
+    constexpr double kLong = 100000;
+    return cost > kLong;
+}
+
 Course choose_course(Run &run) {
     const std::optional<double> owed = catalog::owed_states(run.program->view);
     if (!owed && count_changed(run) < kCompareCosts)

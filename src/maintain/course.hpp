@@ -26,6 +26,9 @@ double reading_cost(int64 rows);
 /// Whether already to read a change of so many rows is estimated to cost more than computing the view anew.
 bool is_too_much(Oid view, int64 rows);
 
+/// Whether a rebuild at this cost takes long: half a second or so.
+bool is_long(double cost);
+
 /// The course for a change that has been read. Of few rows it is followed unweighed, if the states are there.
 Course choose_course(Run &run);
 

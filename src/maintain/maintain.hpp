@@ -37,6 +37,10 @@ bool switch_mode(Oid view, catalog::Mode mode);
 /// are passed over. Raises object_not_in_prerequisite_state where this transaction has changed a base table.
 int64 refresh_deferred(const pg::Vector<Oid> &views);
 
+/// Whether it is estimated that a refresh of this deferred view computes it anew, and takes long for that (half a second
+/// or so).
+bool takes_long(Oid view);
+
 /// Those of these views that can be refreshed though this transaction has built views: neither they nor the views that
 /// are refreshed with them read one of those. The others follow with the next refresh.
 pg::Vector<Oid> apart_from_built(const pg::Vector<Oid> &views);

@@ -160,6 +160,17 @@ int64 count_rows(const pg::Vector<capture::TableChange> &changes) {
     return rows;
 }
 
+/// About how many rows the logs hold for a view; 0 where they are small.
+int64 estimate_rows(const catalog::Frontier &frontier, const pg::Vector<Oid> &sources, Snapshot at) {
+    int64 rows = 0;
+    for (Oid relid : sources) {
+        catalog::Log log;
+        if (catalog::find_log(relid, &log))
+            rows += capture::estimate_log_rows(log, frontier, at);
+    }
+    return rows;
+}
+
 /// One refresh of several views at one snapshot.
 class Refresh {
   public:
@@ -172,7 +183,7 @@ class Refresh {
         if (!frontier)
             return 0;
         const pg::Vector<Oid> sources = catalog::sources(view);
-        const int64 estimated = estimate(*frontier, sources);
+        const int64 estimated = estimate_rows(*frontier, sources, at_);
         const bool too_much = estimated > 0 && is_too_much(view, estimated);
         pg::Vector<capture::TableChange> changes =
             too_much ? all_unknown(sources) : window_.read(*frontier, sources);
@@ -203,16 +214,6 @@ class Refresh {
     }
 
   private:
-    int64 estimate(const catalog::Frontier &frontier, const pg::Vector<Oid> &sources) const {
-        int64 rows = 0;
-        for (Oid relid : sources) {
-            catalog::Log log;
-            if (catalog::find_log(relid, &log))
-                rows += capture::estimate_log_rows(log, frontier, at_);
-        }
-        return rows;
-    }
-
     /// A log that is not read: the view is computed anew.
     static pg::Vector<capture::TableChange> all_unknown(const pg::Vector<Oid> &sources) {
         pg::Vector<capture::TableChange> changes;
@@ -320,6 +321,21 @@ void lock_logs(const pg::Vector<Oid> &sources) {
             for (Oid segment : log.segments)
                 LockRelationOid(segment, AccessShareLock);
     }
+}
+
+bool takes_long(Oid view) {
+    catalog::Registration registration;
+    const std::optional<catalog::Frontier> frontier = catalog::find_frontier(view);
+    if (!frontier || !is_deferred(view, &registration) || !registration.active)
+        return false;
+    Snapshot at = RegisterSnapshot(GetLatestSnapshot());
+    const int64 rows = estimate_rows(*frontier, catalog::sources(view), at);
+    UnregisterSnapshot(at);
+    if (!catalog::owed_states(view) && (rows == 0 || !is_too_much(view, rows)))
+        return false;
+    const char *why = nullptr;
+    Program *program = find_program(view, &why);
+    return program != nullptr && is_long(rebuild_cost(program).least());
 }
 
 pg::Vector<Oid> apart_from_built(const pg::Vector<Oid> &views) {

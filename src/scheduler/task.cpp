@@ -104,6 +104,17 @@ pg::Vector<Oid> refresh(const pg::Vector<Oid> &views) {
     return failed;
 }
 
+pg::Vector<Oid> find_long(const pg::Vector<Oid> &views) {
+    pg::Vector<Oid> found;
+    for (const Oid view : views) {
+        bool takes_long = false;
+        const ErrorData *error = pg::in_transaction([&] { takes_long = maintain::takes_long(view); });
+        if (error == nullptr && takes_long) // an error will meet the refresh, too
+            found.push_back(view);
+    }
+    return found;
+}
+
 void announce_refresh() {
     LWLockAcquire(lock(), LW_SHARED);
     Database *slot = find_database(MyDatabaseId);

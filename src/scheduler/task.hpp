@@ -20,6 +20,9 @@ struct BuildOrder {
 /// is marked so. Returns those that failed.
 pg::Vector<Oid> refresh(const pg::Vector<Oid> &views);
 
+/// Those of these views that a refresh would compute anew, and take long for that. In transactions of their own.
+pg::Vector<Oid> find_long(const pg::Vector<Oid> &views);
+
 /// Tells those who wait for a refresh in this database.
 void announce_refresh();
 

@@ -135,7 +135,7 @@ class Worker {
                 break;
             begin_refresh(group);
             if (!is_long(group) || !start_builder(group))
-                refresh_group(group);
+                refresh_group(without_long(group));
         }
         return true;
     }
@@ -161,12 +161,27 @@ class Worker {
         }
     }
 
-    void refresh_group(const Views &group) {
-        const TimestampTz begun = GetCurrentTimestamp();
-        pg::Vector<Oid> views;
+    /// What takes long goes to a builder of its own, if there is one, and the others do not wait for it.
+    Views without_long(const Views &group) {
+        const pg::Vector<Oid> found = find_long(relids_of(group));
+        Views others, long_ones;
+        for (ScheduledView *view : group)
+            (std::find(found.begin(), found.end(), view->view) != found.end() ? long_ones : others).push_back(view);
+        return long_ones.empty() || long_ones.size() > kMaxBuilt || !start_builder(long_ones) ? group : others;
+    }
+
+    static pg::Vector<Oid> relids_of(const Views &group) {
+        pg::Vector<Oid> relids;
         for (const ScheduledView *view : group)
-            views.push_back(view->view);
-        const pg::Vector<Oid> failed = refresh(views);
+            relids.push_back(view->view);
+        return relids;
+    }
+
+    void refresh_group(const Views &group) {
+        if (group.empty())
+            return;
+        const TimestampTz begun = GetCurrentTimestamp();
+        const pg::Vector<Oid> failed = refresh(relids_of(group));
         const TimestampTz ended = GetCurrentTimestamp();
         for (ScheduledView *view : group) {
             if (std::find(failed.begin(), failed.end(), view->view) != failed.end())

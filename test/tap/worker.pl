@@ -178,6 +178,28 @@ waits_for(processes('upkeep worker', 'other'), '1', 'another database');
 $node->safe_psql('other', 'DROP EXTENSION upkeep');
 waits_for(processes('upkeep worker', 'other'), '0', 'DROP EXTENSION sends it away');
 
+# What a refresh would compute anew, and for long, goes to a builder, and the worker goes on with the others.
+sql(q{
+	CREATE TABLE large (id int PRIMARY KEY, g int NOT NULL);
+	INSERT INTO large SELECT i, i % 7 FROM generate_series(1, 20000) i;
+	CREATE MATERIALIZED VIEW counted AS SELECT g, count(*) AS n FROM large GROUP BY g;
+	SELECT upkeep.register('counted', 'deferred', max_staleness => '0')});
+is_right('built', 'counted');
+waits_for(processes('upkeep builder'), '0', 'its builder has gone');
+my $seen = -s $node->logfile;
+$node->append_conf('postgresql.conf', "cpu_tuple_cost = 1\nlog_min_messages = debug1"); # all takes a hundred times as long
+$node->reload;
+sql('BEGIN; UPDATE large SET g = g + 1; UPDATE large SET g = g + 1; UPDATE large SET g = g + 1; COMMIT');
+is_right('all has changed', 'counted');
+like(slurp_file($node->logfile, $seen), qr/starting background worker process "upkeep builder"/, 'by a builder');
+waits_for(processes('upkeep builder'), '0', 'which has gone');
+$seen = -s $node->logfile;
+sql('UPDATE large SET g = g + 1 WHERE id <= 10');
+is_right('little has changed', 'counted');
+unlike(slurp_file($node->logfile, $seen), qr/"upkeep builder"/, 'by the worker');
+$node->append_conf('postgresql.conf', "cpu_tuple_cost = 0.01\nlog_min_messages = warning");
+$node->reload;
+
 # Fewer processes than databases: they take turns.
 $node->append_conf('postgresql.conf', 'upkeep.max_workers = 1');
 $node->reload;
