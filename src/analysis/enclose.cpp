@@ -145,6 +145,141 @@ bool is_within(Node *qual, InputSet set) {
     return read != 0 && (read & ~set) == 0;
 }
 
+Node *as_node(List *list) {
+    return reinterpret_cast<Node *>(list);
+}
+
+/// One subquery of an arm on its way into a node of its own.
+class Enclosure {
+  public:
+    Enclosure(const Arm &arm, int subquery, InputSet read)
+        : arm_(arm), subquery_(subquery), read_(read), place_(numbers(read, arm.inputs.size(), 0)) {
+        ListCell *lc;
+        foreach (lc, arm.quals) {
+            auto *qual = static_cast<Node *>(lfirst(lc));
+            List *&side = is_within(qual, read) ? within_ : rest_;
+            side = lappend(side, qual);
+        }
+        below_.from = read;
+        below_.note(row_expressions(arm.rtes[subquery]));
+        note_rest(&below_, arm.watches);
+        for (const Watch &watch : arm.watches)
+            if (watch.input != subquery)
+                watches_.push_back(watch);
+        above_.from = read | algebra::only(subquery);
+        note_rest(&above_, watches_);
+    }
+
+    /// What the subquery reads, joined; its columns that the subquery or the rest needs.
+    Arm joined() const {
+        auto to_joined = [&](Node *e) {
+            return renumber_inputs(e, [&](Var *var) { var->varno = kInputBase + place_[var->varno - kInputBase]; });
+        };
+        Arm joined;
+        for (size_t i = 0; i < arm_.inputs.size(); i++)
+            if (algebra::has(read_, static_cast<int>(i)))
+                take_input(arm_, static_cast<int>(i), to_joined, &joined);
+        joined.quals = reinterpret_cast<List *>(to_joined(as_node(within_)));
+        joined.outputs = reinterpret_cast<List *>(to_joined(as_node(below_.outputs())));
+        return joined;
+    }
+
+    /// The node: `base`, which is that or a node of its rows (`by_column`), or nothing; and the subquery with what it
+    /// watches.
+    Arm own(const Arm &base, bool by_column) const {
+        Arm own = base;
+        const int self = static_cast<int>(own.inputs.size());
+        auto to_own = [&](Node *e) {
+            return renumber_inputs(e, [&](Var *var) {
+                const int input = var->varno - kInputBase;
+                if (input == subquery_) {
+                    var->varno = kInputBase + self;
+                } else if (by_column) {
+                    var->varattno = static_cast<AttrNumber>(below_.find(var) + 1);
+                    var->varno = kInputBase;
+                } else {
+                    var->varno = kInputBase + place_[input];
+                }
+            });
+        };
+        take_input(arm_, subquery_, to_own, &own);
+        for (const Watch &watch : arm_.watches)
+            if (watch.input == subquery_)
+                take_watched(watch, reinterpret_cast<List *>(to_own(as_node(watch.quals))), &own);
+        own.outputs = reinterpret_cast<List *>(to_own(as_node(above_.outputs())));
+        return own;
+    }
+
+    /// The arm that reads the node in place of all these.
+    Arm above(int node) const {
+        const size_t count = arm_.inputs.size();
+        const pg::Vector<int> left = numbers(~above_.from, count, 1);
+        auto to_above = [&](Node *e) {
+            return renumber_inputs(e, [&](Var *var) {
+                const int input = var->varno - kInputBase;
+                if (algebra::has(above_.from, input)) {
+                    var->varattno = static_cast<AttrNumber>(above_.find(var) + 1);
+                    var->varno = kInputBase;
+                } else {
+                    var->varno = kInputBase + left[input];
+                }
+            });
+        };
+        Arm above;
+        above.inputs.push_back({InputKind::node, node});
+        above.rtes.push_back(nullptr);
+        for (size_t i = 0; i < count; i++)
+            if (!algebra::has(above_.from, static_cast<int>(i)))
+                take_input(arm_, static_cast<int>(i), to_above, &above);
+        above.quals = reinterpret_cast<List *>(to_above(as_node(rest_)));
+        above.outputs = reinterpret_cast<List *>(to_above(as_node(arm_.outputs)));
+        for (Watch watch : watches_) {
+            watch.input = left[watch.input];
+            watch.quals = reinterpret_cast<List *>(to_above(as_node(watch.quals)));
+            above.watches.push_back(watch);
+        }
+        return above;
+    }
+
+  private:
+    /// What all that stays outside of the move reads of it.
+    void note_rest(Move *move, const pg::Vector<Watch> &watches) const {
+        move->note(as_node(rest_));
+        move->note(as_node(arm_.outputs));
+        for (const Watch &watch : watches)
+            move->note(as_node(watch.quals));
+        for (size_t i = 0; i < arm_.inputs.size(); i++)
+            if (!algebra::has(move->from, static_cast<int>(i)) && arm_.rtes[i] != nullptr &&
+                arm_.rtes[i]->rtekind != RTE_RELATION)
+                map_row_expressions(arm_.rtes[i], [&](Node *e) {
+                    move->note(e);
+                    return e;
+                });
+    }
+
+    static void take_watched(const Watch &watch, List *quals, Arm *own) {
+        const int input = static_cast<int>(own->inputs.size());
+        own->inputs.push_back(watch.watched);
+        own->rtes.push_back(watch.rte);
+        ListCell *lc;
+        foreach (lc, quals)
+            own->touches.push_back({input, replace_vars(static_cast<Node *>(lfirst(lc)), [&](const Var *var, int) {
+                                        auto *copy = static_cast<Var *>(copyObjectImpl(var));
+                                        if (var->varlevelsup == 0 && var->varno == kWatched)
+                                            copy->varno = kInputBase + input;
+                                        return reinterpret_cast<Node *>(copy);
+                                    })});
+    }
+
+    const Arm &arm_;
+    int subquery_;
+    InputSet read_;
+    pg::Vector<int> place_;                // of what it reads, when joined
+    List *within_ = NIL, *rest_ = NIL;     // the arm's conjuncts: over what it reads alone, and the others
+    Move below_, above_;                   // what it reads; that and the subquery
+    pg::Vector<Watch> watches_;            // of other subqueries
+};
+
 } // namespace
 
 /// A node that is the flow of this arm; returns its number, or -1.
@@ -166,141 +301,25 @@ int Analyser::add_derived(const Arm &arm) {
 }
 
 bool Analyser::enclose_subquery(Arm *arm, int subquery) {
-    const InputSet read = connected(*arm, all_read(*arm, subquery), subquery);
-    const size_t count = arm->inputs.size();
-    auto *rte = arm->rtes[subquery];
-    if (inputs_read(row_expressions(rte)).unresolved)
+    if (inputs_read(row_expressions(arm->rtes[subquery])).unresolved)
         return no_rule("a correlated LATERAL subquery with aggregates or DISTINCT");
-
-    // What the subquery reads, joined; its columns that the subquery or the rest needs.
-    Move below;
-    below.from = read;
-    below.note(row_expressions(rte));
-    List *within = NIL, *rest = NIL;
-    ListCell *lc;
-    foreach (lc, arm->quals) {
-        auto *qual = static_cast<Node *>(lfirst(lc));
-        const bool inside = is_within(qual, read);
-        if (inside)
-            within = lappend(within, qual);
-        else
-            rest = lappend(rest, qual);
-        if (!inside)
-            below.note(qual);
-    }
-    below.note(reinterpret_cast<Node *>(arm->outputs));
-    for (const Watch &watch : arm->watches)
-        below.note(reinterpret_cast<Node *>(watch.quals));
-    for (size_t i = 0; i < count; i++)
-        if (!algebra::has(read, static_cast<int>(i)) && arm->rtes[i] != nullptr &&
-            arm->rtes[i]->rtekind != RTE_RELATION)
-            map_row_expressions(arm->rtes[i], [&](Node *e) {
-                below.note(e);
-                return e;
-            });
-    const pg::Vector<int> place = numbers(read, count, 0);
-    auto to_below = [&](Node *e) {
-        return renumber_inputs(e, [&](Var *var) { var->varno = kInputBase + place[var->varno - kInputBase]; });
-    };
-    Arm joined;
-    for (size_t i = 0; i < count; i++)
-        if (algebra::has(read, static_cast<int>(i)))
-            take_input(*arm, static_cast<int>(i), to_below, &joined);
-    joined.quals = reinterpret_cast<List *>(to_below(reinterpret_cast<Node *>(within)));
-    joined.outputs = reinterpret_cast<List *>(to_below(reinterpret_cast<Node *>(below.outputs())));
-
-    // The node: one input, or none, and the subquery with what it watches.
-    Arm own;
-    bool by_column = false;
-    if (joined.inputs.size() == 1 && stored_inputs(joined) == 1) {
-        own = joined;
-    } else if (!joined.inputs.empty()) {
-        const int number = add_derived(joined);
-        if (number < 0)
+    const Enclosure enclosure(*arm, subquery, connected(*arm, all_read(*arm, subquery), subquery));
+    Arm base = enclosure.joined();
+    const bool by_column = !base.inputs.empty() && (base.inputs.size() > 1 || stored_inputs(base) != 1);
+    if (by_column) {
+        const int joined = add_derived(base);
+        if (joined < 0)
             return false;
-        own.inputs.push_back({InputKind::node, number});
-        own.rtes.push_back(nullptr);
-        by_column = true;
+        base = Arm();
+        base.inputs.push_back({InputKind::node, joined});
+        base.rtes.push_back(nullptr);
     }
-    const int self = static_cast<int>(own.inputs.size());
-    auto to_own = [&](Node *e) {
-        return renumber_inputs(e, [&](Var *var) {
-            const int input = var->varno - kInputBase;
-            if (input == subquery) {
-                var->varno = kInputBase + self;
-            } else if (by_column) {
-                var->varattno = static_cast<AttrNumber>(below.find(var) + 1);
-                var->varno = kInputBase;
-            } else {
-                var->varno = kInputBase + place[input];
-            }
-        });
-    };
-    take_input(*arm, subquery, to_own, &own);
-    pg::Vector<Watch> watches;
-    for (const Watch &watch : arm->watches) {
-        if (watch.input != subquery) {
-            watches.push_back(watch);
-            continue;
-        }
-        const int input = static_cast<int>(own.inputs.size());
-        own.inputs.push_back(watch.watched);
-        own.rtes.push_back(watch.rte);
-        auto *quals = to_own(reinterpret_cast<Node *>(watch.quals));
-        foreach (lc, reinterpret_cast<List *>(quals))
-            own.touches.push_back({input, replace_vars(static_cast<Node *>(lfirst(lc)), [&](const Var *var, int) {
-                                       auto *copy = static_cast<Var *>(copyObjectImpl(var));
-                                       if (var->varlevelsup == 0 && var->varno == kWatched)
-                                           copy->varno = kInputBase + input;
-                                       return reinterpret_cast<Node *>(copy);
-                                   })});
-    }
-
-    // The arm reads the node in their place.
-    Move above;
-    above.from = read | algebra::only(subquery);
-    foreach (lc, rest)
-        above.note(static_cast<Node *>(lfirst(lc)));
-    above.note(reinterpret_cast<Node *>(arm->outputs));
-    for (const Watch &watch : watches)
-        above.note(reinterpret_cast<Node *>(watch.quals));
-    for (size_t i = 0; i < count; i++)
-        if (!algebra::has(above.from, static_cast<int>(i)) && arm->rtes[i] != nullptr &&
-            arm->rtes[i]->rtekind != RTE_RELATION)
-            map_row_expressions(arm->rtes[i], [&](Node *e) {
-                above.note(e);
-                return e;
-            });
-    own.outputs = reinterpret_cast<List *>(to_own(reinterpret_cast<Node *>(above.outputs())));
-    const int number = add_derived(own);
+    if (base.inputs.empty())
+        base = Arm();
+    const int number = add_derived(enclosure.own(base, by_column));
     if (number < 0)
         return false;
-    const pg::Vector<int> left = numbers(~above.from, count, 1);
-    auto to_above = [&](Node *e) {
-        return renumber_inputs(e, [&](Var *var) {
-            const int input = var->varno - kInputBase;
-            if (algebra::has(above.from, input)) {
-                var->varattno = static_cast<AttrNumber>(above.find(var) + 1);
-                var->varno = kInputBase;
-            } else {
-                var->varno = kInputBase + left[input];
-            }
-        });
-    };
-    Arm next;
-    next.inputs.push_back({InputKind::node, number});
-    next.rtes.push_back(nullptr);
-    for (size_t i = 0; i < count; i++)
-        if (!algebra::has(above.from, static_cast<int>(i)))
-            take_input(*arm, static_cast<int>(i), to_above, &next);
-    next.quals = reinterpret_cast<List *>(to_above(reinterpret_cast<Node *>(rest)));
-    next.outputs = reinterpret_cast<List *>(to_above(reinterpret_cast<Node *>(arm->outputs)));
-    for (Watch watch : watches) {
-        watch.input = left[watch.input];
-        watch.quals = reinterpret_cast<List *>(to_above(reinterpret_cast<Node *>(watch.quals)));
-        next.watches.push_back(watch);
-    }
-    *arm = next;
+    *arm = enclosure.above(number);
     return true;
 }
 

@@ -273,11 +273,10 @@ bool Analyser::keep_without_match(Query *q, Node *item, Node *quals, List *ctes,
     return true;
 }
 
-/// The inner side of an outer join, with its condition, as a lateral subquery that gives a row of NULLs where nothing
-/// matches: (SELECT inner.* FROM (one row) LEFT JOIN inner ON quals).
-bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms *arms) {
-    Bitmapset *moved = nullptr;
-    collect_indexes(inner, &moved);
+namespace {
+
+/// (SELECT FROM (one row) LEFT JOIN inner ON quals), without outputs yet.
+Query *nullable_query(Query *q, Node *inner, Node *quals, Bitmapset *moved) {
     Query *sub = query_over(q, moved);
     RangeTblEntry *one = makeNode(RangeTblEntry);
     one->rtekind = RTE_VALUES;
@@ -294,67 +293,109 @@ bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms
     sub->jointree = makeFromExpr(
         list_make1(plain_join(sub, JOIN_LEFT, reinterpret_cast<Node *>(ref), right, condition_below(q, quals, moved))),
         nullptr);
+    return sub;
+}
 
-    // Only the columns that the query mentions.
-    Bitmapset *mentioned = nullptr;
-    pg::Vector<const Var *> rows; // whole rows
-    rows.resize(list_length(q->rtable), nullptr);
-    for_each_var(
-        reinterpret_cast<Node *>(q),
-        [&](const Var *var, int depth) {
-            if (static_cast<int>(var->varlevelsup) == depth && bms_is_member(var->varno, moved) && var->varattno > 0)
-                mentioned = bms_add_member(mentioned, var->varno * 2000 + var->varattno);
-            if (static_cast<int>(var->varlevelsup) == depth && bms_is_member(var->varno, moved) && var->varattno == 0)
-                rows[static_cast<size_t>(var->varno - 1)] = var;
-        },
-        -1);
-    // Columns of joins read those of what they join.
-    for (int join_index = -1; (join_index = bms_next_member(moved, join_index)) >= 0;) {
-        RangeTblEntry *rte = rt_fetch(join_index, q->rtable);
-        if (rte->rtekind != RTE_JOIN)
-            continue;
-        Node *all = flatten_join_alias_vars(q, reinterpret_cast<Node *>(rte->joinaliasvars));
-        for_each_var(all, [&](const Var *var, int) {
-            if (var->varlevelsup == 0)
-                mentioned = bms_add_member(mentioned, var->varno * 2000 + var->varattno);
-        });
+/// What a query mentions of some of its relations.
+class Mentioned {
+  public:
+    Mentioned(Query *q, Bitmapset *relations) {
+        rows_.resize(list_length(q->rtable), nullptr);
+        for_each_var(
+            reinterpret_cast<Node *>(q),
+            [&](const Var *var, int depth) {
+                if (static_cast<int>(var->varlevelsup) != depth || !bms_is_member(var->varno, relations))
+                    return;
+                if (var->varattno > 0)
+                    note(var);
+                else if (var->varattno == 0)
+                    rows_[static_cast<size_t>(var->varno - 1)] = var;
+            },
+            -1);
+        // Columns of joins read those of what they join.
+        for (int join_index = -1; (join_index = bms_next_member(relations, join_index)) >= 0;) {
+            RangeTblEntry *rte = rt_fetch(join_index, q->rtable);
+            if (rte->rtekind != RTE_JOIN)
+                continue;
+            for_each_var(flatten_join_alias_vars(q, reinterpret_cast<Node *>(rte->joinaliasvars)),
+                         [&](const Var *var, int) {
+                             if (var->varlevelsup == 0)
+                                 note(var);
+                         });
+        }
     }
+
+    bool has_column(int relation, AttrNumber column) const {
+        return bms_is_member(number(relation, column), columns_);
+    }
+    /// The whole row, or nullptr.
+    const Var *row(int relation) const { return rows_[static_cast<size_t>(relation - 1)]; }
+
+  private:
+    static int number(int relation, int column) { return relation * 2000 + column; }
+    void note(const Var *var) { columns_ = bms_add_member(columns_, number(var->varno, var->varattno)); }
+
+    Bitmapset *columns_ = nullptr;
+    pg::Vector<const Var *> rows_;
+};
+
+/// Adds an output; returns its number.
+AttrNumber add_output(Query *sub, Node *output) {
+    const auto n = static_cast<AttrNumber>(list_length(sub->targetList) + 1);
+    sub->targetList =
+        lappend(sub->targetList, makeTargetEntry(reinterpret_cast<Expr *>(output), n, psprintf("c%d", n), false));
+    return n;
+}
+
+/// Makes the mentioned columns of a relation outputs. Returns what stands for the relation's columns and row: Vars of
+/// these outputs, with the relation's number still.
+Binding select_mentioned(Query *q, int relation, const Mentioned &mentioned, Query *sub) {
+    Binding binding;
+    if (const Var *row = mentioned.row(relation)) {
+        auto *var = static_cast<Var *>(copyObjectImpl(row));
+        var->varlevelsup = 0;
+        const AttrNumber n = add_output(sub, reinterpret_cast<Node *>(var));
+        binding.row = reinterpret_cast<Node *>(makeVar(relation, n, row->vartype, row->vartypmod, row->varcollid, 0));
+    }
+    List *vars = NIL;
+    expandRTE(rt_fetch(relation, q->rtable), relation, 0, -1, true, nullptr, &vars);
+    ListCell *v;
+    foreach (v, vars) {
+        Node *column = static_cast<Node *>(lfirst(v));
+        Var *var = IsA(column, Var) ? castNode(Var, column) : nullptr;
+        if (var != nullptr && mentioned.has_column(relation, var->varattno))
+            var->varattno = add_output(sub, static_cast<Node *>(copyObjectImpl(var)));
+        else if (var != nullptr)
+            column = reinterpret_cast<Node *>(makeNullConst(var->vartype, var->vartypmod, var->varcollid));
+        binding.columns = lappend(binding.columns, column);
+    }
+    return binding;
+}
+
+Node *read_from_input(Node *node, int input) {
+    return replace_vars(node, [&](const Var *var, int) {
+        auto *copy = static_cast<Var *>(copyObjectImpl(var));
+        copy->varno = kInputBase + input;
+        return reinterpret_cast<Node *>(copy);
+    });
+}
+
+} // namespace
+
+/// The inner side of an outer join, with its condition, as a lateral subquery that gives a row of NULLs where nothing
+/// matches: (SELECT inner.* FROM (one row) LEFT JOIN inner ON quals), of the columns that the query mentions.
+bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms *arms) {
+    Bitmapset *moved = nullptr;
+    collect_indexes(inner, &moved);
+    Query *sub = nullable_query(q, inner, quals, moved);
+    const Mentioned mentioned(q, moved);
     pg::Vector<Binding> bindings;
     bindings.resize(list_length(q->rtable));
-    for (int i = -1; (i = bms_next_member(moved, i)) >= 0;) {
-        RangeTblEntry *rte = rt_fetch(i, q->rtable);
-        if (rte->rtekind == RTE_JOIN)
-            continue;
-        if (const Var *row = rows[static_cast<size_t>(i - 1)]) {
-            auto *var = static_cast<Var *>(copyObjectImpl(row));
-            var->varlevelsup = 0;
-            const auto n = static_cast<AttrNumber>(list_length(sub->targetList) + 1);
-            sub->targetList =
-                lappend(sub->targetList, makeTargetEntry(reinterpret_cast<Expr *>(var), n, psprintf("c%d", n), false));
-            bindings[i - 1].row =
-                reinterpret_cast<Node *>(makeVar(i, n, row->vartype, row->vartypmod, row->varcollid, 0));
-        }
-        List *vars = NIL;
-        expandRTE(rte, i, 0, -1, true, nullptr, &vars);
-        ListCell *v;
-        foreach (v, vars) {
-            Node *column = static_cast<Node *>(lfirst(v));
-            Var *var = IsA(column, Var) ? castNode(Var, column) : nullptr;
-            if (var != nullptr && bms_is_member(i * 2000 + var->varattno, mentioned)) {
-                const int n = list_length(sub->targetList) + 1;
-                sub->targetList =
-                    lappend(sub->targetList, makeTargetEntry(static_cast<Expr *>(copyObjectImpl(var)),
-                                                             static_cast<AttrNumber>(n), psprintf("c%d", n), false));
-                var->varattno = static_cast<AttrNumber>(n);
-            } else if (var != nullptr) {
-                column = reinterpret_cast<Node *>(makeNullConst(var->vartype, var->vartypmod, var->varcollid));
-            }
-            bindings[i - 1].columns = lappend(bindings[i - 1].columns, column);
-        }
-    }
+    for (int i = -1; (i = bms_next_member(moved, i)) >= 0;)
+        if (rt_fetch(i, q->rtable)->rtekind != RTE_JOIN)
+            bindings[i - 1] = select_mentioned(q, i, mentioned, sub);
     if (sub->targetList == NIL)
-        sub->targetList =
-            list_make1(makeTargetEntry(reinterpret_cast<Expr *>(makeBoolConst(true, false)), 1, pstrdup("c1"), false));
+        add_output(sub, makeBoolConst(true, false));
     auto *own_ctes = reinterpret_cast<Query *>(self_contained(reinterpret_cast<Node *>(sub), ctes, view_));
     for (Arm &arm : *arms) {
         auto *own = reinterpret_cast<Query *>(to_inputs(reinterpret_cast<Node *>(own_ctes), arm));
@@ -362,18 +403,13 @@ bool Analyser::add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms
         if (input < 0)
             return false;
         for (int i = -1; (i = bms_next_member(moved, i)) >= 0;) {
-            auto of_input = [&](Node *node) {
-                return replace_vars(node, [&](const Var *var, int) {
-                    auto *copy = static_cast<Var *>(copyObjectImpl(var));
-                    copy->varno = kInputBase + input;
-                    return reinterpret_cast<Node *>(copy);
-                });
-            };
             Binding &binding = arm.bindings[i - 1];
+            const Binding &selected = bindings[i - 1];
             binding.input = -1;
             binding.nullable = true;
-            binding.columns = reinterpret_cast<List *>(of_input(reinterpret_cast<Node *>(bindings[i - 1].columns)));
-            binding.row = bindings[i - 1].row == nullptr ? nullptr : of_input(bindings[i - 1].row);
+            binding.columns =
+                reinterpret_cast<List *>(read_from_input(reinterpret_cast<Node *>(selected.columns), input));
+            binding.row = selected.row == nullptr ? nullptr : read_from_input(selected.row, input);
         }
     }
     return true;
