@@ -19,7 +19,9 @@ INSERT INTO queries (query) VALUES
     ('SELECT c.region, o.total FROM explaining.c JOIN explaining.o ON o.total > c.at'),
     ('SELECT id FROM explaining.c WHERE region = ''x'' OR EXISTS (SELECT FROM explaining.o WHERE o.cid = c.at AND o.total > c.id)'),
     ('SELECT id, ARRAY(SELECT day FROM explaining.o ORDER BY day LIMIT 3) AS days FROM explaining.c'),
-    ('SELECT region FROM explaining.c UNION SELECT day::text FROM explaining.o');
+    ('SELECT region FROM explaining.c UNION SELECT day::text FROM explaining.o'),
+    ('SELECT id, sum(at) OVER (PARTITION BY r) AS s FROM (SELECT id, at, rank() OVER (PARTITION BY region ORDER BY at) AS r FROM explaining.c) x'),
+    ('SELECT cid, max(n) AS m FROM (SELECT cid, day, count(*) AS n FROM explaining.o GROUP BY cid, day) x GROUP BY cid');
 SELECT q.place, e.step, e.trigger, e.operator, e.strategy, e.sql IS NOT NULL AS runs_sql, e.index_wanted
 FROM queries q, upkeep.explain(q.query) e ORDER BY q.place, e.step;
 

@@ -130,9 +130,15 @@ const char *wanted_by_group(const analysis::GroupNode &node) {
         bool served = node.nkeys() == 0;
         for (int k = 0; k < node.nkeys() && !served; k++) {
             auto *key = static_cast<Node *>(list_nth(block->outputs, k));
-            if (!IsA(key, Var) || block->inputs[castNode(Var, key)->varno - 1].kind != algebra::InputKind::table)
+            if (!IsA(key, Var))
                 continue;
-            const Oid relid = block->rtes[castNode(Var, key)->varno - 1]->relid;
+            const int input = castNode(Var, key)->varno - 1;
+            const analysis::GroupNode *below = block->nodes[static_cast<size_t>(input)];
+            // States are indexed by what they are read by.
+            served = below != nullptr && below->kind != analysis::NodeKind::derived;
+            if (block->inputs[static_cast<size_t>(input)].kind != algebra::InputKind::table)
+                continue;
+            const Oid relid = block->rtes[static_cast<size_t>(input)]->relid;
             served = has_index_on(relid, castNode(Var, key)->varattno);
             command = command != nullptr ? command : index_command(relid, castNode(Var, key)->varattno);
         }

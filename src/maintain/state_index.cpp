@@ -13,7 +13,16 @@ namespace upkeep::maintain {
 
 namespace {
 
-/// The columns of node `number` by which a partition node above it reads its flow.
+/// Whether some of the node's groups or partitions may be read again by their keys.
+bool reads_by_key(const NodeProgram &node) {
+    if (node.node->kind == analysis::NodeKind::partition)
+        return true;
+    return node.node->kind == analysis::NodeKind::group &&
+           (node.ambiguous_keys || std::any_of(node.specs, node.specs + node.naggs,
+                                               [](const AggSpec &spec) { return is_read_again_kind(spec.kind); }));
+}
+
+/// The columns of node `number` by which a node above it reads its flow.
 void note_keys_read(const NodeProgram &reader, int number, Bitmapset **columns) {
     for (const BlockProgram &b : reader.blocks)
         for (int k = 0; k < reader.node->nkeys(); k++) {
@@ -49,7 +58,7 @@ Bitmapset *tied_columns(const Program &p, int number) {
     };
     for (const NodeProgram &node : p.nodes) {
         note(node.blocks);
-        if (node.node->kind == analysis::NodeKind::partition)
+        if (reads_by_key(node))
             note_keys_read(node, number, &columns);
     }
     note(p.output.blocks);
