@@ -1,4 +1,5 @@
 // upkeep.explain(what)
+#include "lower/beside.hpp"
 #include "lower/sql.hpp"
 #include "maintain/program.hpp"
 #include "pg/entry.hpp"
@@ -130,6 +131,7 @@ const char *wanted_by_group(const analysis::GroupNode &node) {
         bool served = node.nkeys() == 0;
         for (int k = 0; k < node.nkeys() && !served; k++) {
             auto *key = static_cast<Node *>(list_nth(block->outputs, k));
+            served = !IsA(key, Var) && lower::is_indexed(*block, key);
             if (!IsA(key, Var))
                 continue;
             const int input = castNode(Var, key)->varno - 1;

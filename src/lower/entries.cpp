@@ -52,6 +52,11 @@ void add_target(Query *q, Expr *e) {
     q->targetList = lappend(q->targetList, makeTargetEntry(e, static_cast<AttrNumber>(n), psprintf("c%d", n), false));
 }
 
+void fence(Query *q) {
+    q->limitOffset = reinterpret_cast<Node *>(
+        makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL));
+}
+
 List *numbered_names(int n) {
     List *names = NIL;
     for (int i = 1; i <= n; i++)

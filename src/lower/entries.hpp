@@ -27,6 +27,9 @@ void add_item(Query *q, int index);
 /// Adds an output column, named c1, c2, …
 void add_target(Query *q, Expr *e);
 
+/// OFFSET 0: the planner passes no condition into the query.
+void fence(Query *q);
+
 /// c1, c2, …
 List *numbered_names(int n);
 

@@ -1,6 +1,6 @@
 // Reading groups again: one by its key, or many in one statement.
+#include "lower/flow.hpp"
 #include "lower/query.hpp"
-#include "lower/sql.hpp"
 
 extern "C" {
 #include "catalog/pg_aggregate.h"
@@ -8,88 +8,9 @@ extern "C" {
 
 namespace upkeep::lower {
 
-using analysis::Block;
 using analysis::GroupNode;
 
 namespace {
-
-constexpr const char *kFlowName = "upkeep_flow";
-
-Expr *relabel(Node *e, Oid type) {
-    if (exprType(e) == type || IsPolymorphicType(type))
-        return reinterpret_cast<Expr *>(e);
-    return reinterpret_cast<Expr *>(
-        makeRelabelType(reinterpret_cast<Expr *>(e), type, -1, exprCollation(e), COERCE_IMPLICIT_CAST));
-}
-
-/// key = other, with the key's own equality.
-Node *key_equals(Node *key, const analysis::KeyColumn &column, Node *other) {
-    Oid left, right;
-    op_input_types(column.equality, &left, &right);
-    return reinterpret_cast<Node *>(make_opclause(column.equality, BOOLOID, false,
-                                                  relabel(static_cast<Node *>(copyObjectImpl(key)), left),
-                                                  relabel(other, right), InvalidOid, column.collation));
-}
-
-Node *key_is_null(Node *key) {
-    NullTest *test = makeNode(NullTest);
-    test->arg = static_cast<Expr *>(copyObjectImpl(key));
-    test->nulltesttype = IS_NULL;
-    test->location = -1;
-    return reinterpret_cast<Node *>(test);
-}
-
-Node *parameter(const Node *key, int number) {
-    Param *param = makeNode(Param);
-    param->paramkind = PARAM_EXTERN;
-    param->paramid = number;
-    param->paramtype = exprType(key);
-    param->paramtypmod = exprTypmod(key);
-    param->paramcollid = exprCollation(key);
-    param->location = -1;
-    return reinterpret_cast<Node *>(param);
-}
-
-/// The columns k1 … kn of upkeep_keys behind the inputs of a block.
-void join_listed_keys(Query *q, const GroupNode &node, const Block &block, std::uint64_t null_keys = 0) {
-    List *names = NIL;
-    for (int k = 0; k < node.nkeys(); k++)
-        names = lappend(names, makeString(psprintf("k%d", k + 1)));
-    q->rtable = lappend(q->rtable, tuplestore_entry(kKeysName, makeAlias("k", NIL), names));
-    RangeTblRef *ref = reference(list_length(q->rtable));
-    q->jointree->fromlist = lcons(ref, q->jointree->fromlist);
-    for (int k = 0; k < node.nkeys(); k++) {
-        if (!OidIsValid(node.keys[k].equality))
-            continue;
-        auto *key = static_cast<Node *>(list_nth(block.outputs, k));
-        Var *var = makeVar(ref->rtindex, static_cast<AttrNumber>(k + 1), exprType(key), exprTypmod(key),
-                           exprCollation(key), 0);
-        var->varnosyn = 0;
-        Node *test =
-            (null_keys >> k) & 1 ? key_is_null(key) : key_equals(key, node.keys[k], reinterpret_cast<Node *>(var));
-        q->jointree->quals = make_and_qual(q->jointree->quals, test);
-    }
-}
-
-/// WITH upkeep_flow(c1, …) AS NOT MATERIALIZED (the node's input flow, narrowed down by `narrow`).
-template <typename Narrow> void append_flow(StringInfo sql, const GroupNode &node, Narrow narrow) {
-    appendStringInfo(sql, "WITH %s(", kFlowName);
-    for (size_t i = 0; i < node.input.columns.size(); i++)
-        appendStringInfo(sql, "%sc%zu", i > 0 ? ", " : "", i + 1);
-    appendStringInfoString(sql, ") AS NOT MATERIALIZED (");
-    const char *separator = "";
-    for (const Block *block : node.input.blocks) {
-        Query *q = block_query(*block, 0);
-        add_quals(q, *block, 0, 0);
-        narrow(q, *block);
-        ListCell *lc;
-        foreach (lc, block->outputs)
-            add_target(q, static_cast<Expr *>(copyObjectImpl(lfirst(lc))));
-        appendStringInfo(sql, "%s%s", separator, deparse(q));
-        separator = " UNION ALL ";
-    }
-    appendStringInfoString(sql, ") ");
-}
 
 Expr *flow_column(const GroupNode &node, int column) {
     const analysis::ColumnType &t = node.input.columns[static_cast<size_t>(column)];
@@ -122,7 +43,7 @@ Node *keys_to_parameters(Node *node, void *context) {
         const int k = castNode(Var, node)->varattno - 1;
         if ((static_cast<Keys *>(context)->null_keys >> k) & 1)
             return reinterpret_cast<Node *>(makeNullConst(exprType(node), exprTypmod(node), exprCollation(node)));
-        return parameter(node, k + 1);
+        return key_parameter(node, k + 1);
     }
     return pg::mutate_tree(node, keys_to_parameters, context);
 }
@@ -186,16 +107,8 @@ Expr *any_value(const GroupNode &node, int column) {
     return reinterpret_cast<Expr *>(first);
 }
 
-void append_one_group(StringInfo sql, const GroupNode &node, std::uint64_t null_keys) {
-    append_flow(sql, node, [&](Query *q, const Block &block) {
-        for (int k = 0; k < node.nkeys(); k++) {
-            if (!OidIsValid(node.keys[k].equality))
-                continue;
-            auto *key = static_cast<Node *>(list_nth(block.outputs, k));
-            Node *test = (null_keys >> k) & 1 ? key_is_null(key) : key_equals(key, node.keys[k], parameter(key, k + 1));
-            q->jointree->quals = make_and_qual(q->jointree->quals, test);
-        }
-    });
+Rows rows_of(Groups groups) {
+    return groups == Groups::listed ? Rows::of_listed : Rows::all;
 }
 
 /// The function of a partition node with the flow in place.
@@ -210,7 +123,7 @@ const char *function_text(const GroupNode &node, const char *flow = kFlowName) {
 const char *partition_sql(const GroupNode &node, std::uint64_t null_keys) {
     StringInfoData sql;
     initStringInfo(&sql);
-    append_one_group(&sql, node, null_keys);
+    append_flow(&sql, node, Rows::of_group, null_keys);
     appendStringInfoString(&sql, function_text(node));
     return sql.data;
 }
@@ -218,10 +131,7 @@ const char *partition_sql(const GroupNode &node, std::uint64_t null_keys) {
 const char *partitions_sql(const GroupNode &node, Groups groups) {
     StringInfoData sql;
     initStringInfo(&sql);
-    append_flow(&sql, node, [&](Query *q, const Block &block) {
-        if (groups == Groups::listed)
-            join_listed_keys(q, node, block);
-    });
+    append_flow(&sql, node, rows_of(groups));
     appendStringInfoString(&sql, function_text(node));
     return sql.data;
 }
@@ -233,7 +143,7 @@ const char *merge_sql(const GroupNode &node) {
 const char *group_sql(const GroupNode &node, std::uint64_t null_keys, std::span<const int> wanted) {
     StringInfoData sql;
     initStringInfo(&sql);
-    append_one_group(&sql, node, null_keys);
+    append_flow(&sql, node, Rows::of_group, null_keys);
     Query *q = over_flow(node);
     Keys keys{null_keys};
     add_calls(q, node, wanted, &keys);
@@ -244,7 +154,7 @@ const char *group_sql(const GroupNode &node, std::uint64_t null_keys, std::span<
 const char *representative_sql(const GroupNode &node, std::uint64_t null_keys) {
     StringInfoData sql;
     initStringInfo(&sql);
-    append_one_group(&sql, node, null_keys);
+    append_flow(&sql, node, Rows::of_group, null_keys);
     Query *q = over_flow(node);
     for (int k = 0; k < node.nkeys(); k++)
         add_target(q, flow_column(node, k));
@@ -255,10 +165,7 @@ const char *representative_sql(const GroupNode &node, std::uint64_t null_keys) {
 const char *groups_sql(const GroupNode &node, Groups groups, std::span<const int> wanted, std::uint64_t null_keys) {
     StringInfoData sql;
     initStringInfo(&sql);
-    append_flow(&sql, node, [&](Query *q, const Block &block) {
-        if (groups == Groups::listed)
-            join_listed_keys(q, node, block, null_keys);
-    });
+    append_flow(&sql, node, rows_of(groups), null_keys);
     Query *q = over_flow(node);
     for (int k = 0; k < node.nkeys(); k++) {
         if (!OidIsValid(node.keys[k].equality)) {

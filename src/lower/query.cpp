@@ -1,6 +1,7 @@
 #include "lower/query.hpp"
 
 #include "analysis/row_source.hpp"
+#include "lower/beside.hpp"
 #include "pg/names.hpp"
 #include "pg/row_hash.hpp"
 
@@ -441,6 +442,18 @@ Node *not_touched(const Block &block, int input, bool before_this) {
     return reinterpret_cast<Node *>(make_notclause(reinterpret_cast<Expr *>(link)));
 }
 
+/// Whether what ties a watched input reads a column of a derived one that may fail for rows that are left out there. Ties
+/// are conditions of the subquery, which is asked of the rows that are left.
+bool is_tied_by_fallible(const Block &block, int input) {
+    if (block.nodes[input] == nullptr || block.nodes[input]->kind != analysis::NodeKind::derived)
+        return false;
+    for (int i = 0; i < list_length(block.quals); i++)
+        if (block.qual_shapes[i].watched >= 0 && algebra::has(block.qual_shapes[i].inputs, input) &&
+            !is_harmless(block, static_cast<Node *>(list_nth(block.quals, i))))
+            return true;
+    return false;
+}
+
 } // namespace
 
 Query *scope_query(const Block &block, const delta::ScopeTerm &term) {
@@ -450,7 +463,10 @@ Query *scope_query(const Block &block, const delta::ScopeTerm &term) {
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++) {
         const bool touching = i == term.touching;
         const bool from_delta = term.touching < 0 && block.inputs[i].source >= 0 && !algebra::has(watched, i);
-        q->rtable = lappend(q->rtable, touching ? numbered_delta(block, i) : entry(block, i, from_delta));
+        RangeTblEntry *rte = touching ? numbered_delta(block, i) : entry(block, i, from_delta);
+        if (!touching && !from_delta && is_tied_by_fallible(block, i))
+            fence(rte->subquery);
+        q->rtable = lappend(q->rtable, rte);
         if (touching || !algebra::has(watched, i))
             add_item(q, i + 1);
         if (touching) {

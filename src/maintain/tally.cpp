@@ -44,20 +44,17 @@ bool is_read_again(const GroupNode &node) {
     });
 }
 
-/// The block with these of its outputs; rows for which output `filter` is not true are left out.
-const Block *narrowed(const Block &block, const pg::Vector<int> &columns, int filter) {
+/// The block with these of its outputs.
+const Block *narrowed(const Block &block, const pg::Vector<int> &columns) {
     auto *result = new (palloc(sizeof(Block))) Block(block);
     result->outputs = NIL;
     for (int column : columns)
         result->outputs = lappend(result->outputs, list_nth(block.outputs, column));
-    if (filter >= 0) {
-        result->quals = lappend(list_copy(block.quals), list_nth(block.outputs, filter));
-        result->qual_shapes.push_back({0, false});
-    }
     return result;
 }
 
-/// The tally of a call's values. Its blocks are only for reading a form again.
+/// The tally of a call's values. Its blocks are only for reading a form again; their last column is the filter, if there
+/// is one.
 GroupNode *make_tally(const GroupNode &node, const AggCall &call) {
     auto *tally = new (palloc(sizeof(GroupNode))) GroupNode();
     tally->kind = analysis::NodeKind::tally;
@@ -72,8 +69,12 @@ GroupNode *make_tally(const GroupNode &node, const AggCall &call) {
     for (int column : columns)
         tally->columns.push_back(node.input.columns[column]);
     tally->input.columns = tally->columns;
+    if (call.filter >= 0) {
+        columns.push_back(call.filter);
+        tally->input.columns.push_back(node.input.columns[call.filter]);
+    }
     for (const Block *block : node.input.blocks)
-        tally->input.blocks.push_back(const_cast<Block *>(narrowed(*block, columns, call.filter)));
+        tally->input.blocks.push_back(const_cast<Block *>(narrowed(*block, columns)));
     return tally;
 }
 
