@@ -90,4 +90,8 @@ SELECT * FROM wrong;
 CREATE MATERIALIZED VIEW every_row AS SELECT length(repeat('x', w)) AS k, string_agg(g::text, ',' ORDER BY id) AS s FROM t GROUP BY 1;
 SELECT upkeep.register('every_row');
 SELECT sql LIKE '%OFFSET%' AS fenced FROM upkeep.explain('every_row') WHERE trigger = 'any change of a group';
+CREATE TABLE named (id int PRIMARY KEY, name text, ok boolean);
+CREATE MATERIALIZED VIEW collated AS SELECT name COLLATE "C" AS k, string_agg(id::text, ',' ORDER BY id) AS s FROM named WHERE ok GROUP BY 1;
+SELECT upkeep.register('collated');
+SELECT sql LIKE '%OFFSET%' AS fenced FROM upkeep.explain('collated') WHERE trigger = 'any change of a group';
 DROP SCHEMA guarded_keys CASCADE;

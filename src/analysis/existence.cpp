@@ -297,6 +297,8 @@ bool Analyser::with_matches(Query *q, Node *inner, Node *quals, List *ctes, cons
         result->insert(result->end(), both.begin(), both.end());
         return true;
     }
+    for (Arm &arm : *matched)
+        add_fence(&arm, outer.inputs.size(), list_length(outer.quals), false);
     result->insert(result->end(), matched->begin(), matched->end());
     result->insert(result->end(), unmatched.begin(), unmatched.end());
     return true;
@@ -341,6 +343,10 @@ bool Analyser::join_outer(Query *q, JoinExpr *join, List *ctes, const Arms &befo
     for (const Arm &arm : other)
         if (!without_match(q, outer_item, join->quals, ctes, arm, result))
             return false;
+    // Either side is the nullable one.
+    for (Arm &arm : *result)
+        if (before.size() == 1)
+            add_fence(&arm, before[0].inputs.size(), list_length(before[0].quals), false);
     return true;
 }
 

@@ -376,6 +376,7 @@ bool may_fail_by_itself(Node *node) {
     case T_NullTest:
     case T_BooleanTest:
     case T_RelabelType:
+    case T_CollateExpr:
     case T_CaseExpr:
     case T_CaseWhen:
     case T_CaseTestExpr:

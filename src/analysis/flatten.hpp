@@ -47,6 +47,13 @@ struct Watch {
     List *quals;        // over the inputs and the watched relation
 };
 
+/// Conditions above it are evaluated where its own hold (fences.cpp).
+struct Fence {
+    algebra::InputSet inputs; // behind it
+    List *quals;
+    bool firm; // it stays whatever the conditions above it say
+};
+
 /// A block under construction.
 struct Arm {
     pg::Vector<algebra::Input> inputs;
@@ -54,6 +61,7 @@ struct Arm {
     pg::Vector<Watch> watches;
     pg::Vector<std::pair<int, Node *>> touches; // watched inputs, and which rows a change of them touches
     List *quals = NIL;
+    pg::Vector<Fence> fences;
     List *outputs = NIL;
     pg::Vector<Binding> bindings; // by range table index - 1, of the query being read
     List *rtable = NIL;           // its range table
@@ -88,6 +96,16 @@ InputsRead inputs_read(Node *tree);
 /// own, except for recursive ones: they can be evaluated anywhere. `ctes`: the stack of CTE lists in sight. The views
 /// become facts of `view`.
 Node *self_contained(Node *tree, List *ctes, ViewQuery *view);
+
+/// Whether the server computes it by itself.
+bool is_materialized(const CommonTableExpr *cte);
+
+/// Fences in what the arm has from this input, and this condition, on.
+void add_fence(Arm *arm, size_t first_input, int first_qual, bool firm);
+
+/// A conjunct above the arm's fences as it may stand beside its conditions. `filled`: the inputs that no row of NULLs in
+/// their place would pass the conditions of the same WHERE or ON.
+Node *behind_fences(Node *conjunct, const Arm &arm, const Bitmapset *filled);
 
 /// The conjuncts of a condition: nested ANDs pulled apart, and what all parts of an OR demand taken out of it.
 List *conjuncts(Node *condition);
@@ -127,7 +145,7 @@ class Analyser {
     bool check_member(Oid relid);
     bool check_matview(Oid relid);
     bool add_view(Query *q, RangeTblEntry *rte, int index, Arms *arms);
-    bool add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms);
+    bool add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms, bool fenced = false);
     bool add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms *arms);
     bool recursive_cte(CommonTableExpr *cte, List *scopes, int *number);
     bool recursive_flow(CommonTableExpr *cte, List *scopes, GroupNode *node);
@@ -137,6 +155,7 @@ class Analyser {
     bool use_stored_paths(List **expressions);
     bool add_rows(RangeTblEntry *rte, int index, algebra::InputKind kind, Arms *arms);
     bool add_quals(Query *q, Node *quals, List *ctes, Arms *arms);
+    Bitmapset *filled_by(const List *conditions, const Arm &arm);
     /// The arm with a subquery's arm behind it; its outputs are those of the subquery, resolved.
     Arm merge(const Arm &arm, const Arm &part);
 

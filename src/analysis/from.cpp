@@ -80,8 +80,9 @@ Node *Analyser::resolve(Node *expression, Arm &arm) {
 bool Analyser::add_quals(Query *q, Node *quals, List *ctes, Arms *arms) {
     if (quals == nullptr)
         return true;
-    ListCell *lc;
-    foreach (lc, conjuncts(flatten_join_alias_vars(q, quals))) {
+    const List *all = conjuncts(flatten_join_alias_vars(q, quals));
+    const ListCell *lc;
+    foreach (lc, all) {
         auto *conjunct = static_cast<Node *>(lfirst(lc));
         bool negated = false;
         if (SubLink *link = existence_test(conjunct, &negated)) {
@@ -98,7 +99,11 @@ bool Analyser::add_quals(Query *q, Node *quals, List *ctes, Arms *arms) {
             Node *resolved = resolve(conjunct, arm);
             if (refusal != nullptr || !check_tree(resolved))
                 return false;
-            arm.quals = list_concat(list_copy(arm.quals), conjuncts(resolved));
+            const Bitmapset *filled = filled_by(all, arm);
+            arm.quals = list_copy(arm.quals);
+            ListCell *part;
+            foreach (part, conjuncts(resolved))
+                arm.quals = lappend(arm.quals, behind_fences(static_cast<Node *>(lfirst(part)), arm, filled));
         }
     }
     return true;
@@ -143,7 +148,7 @@ bool Analyser::range_table_entry(Query *q, int index, List *ctes, Arms *arms) {
     case RTE_RELATION:
         return rte->relkind == RELKIND_VIEW ? add_view(q, rte, index, arms) : add_table(rte, index, arms);
     case RTE_SUBQUERY:
-        return add_query(q, rte->subquery, index, ctes, arms);
+        return add_query(q, rte->subquery, index, ctes, arms, rte->security_barrier);
     case RTE_CTE:
         return add_cte(q, rte, index, ctes, arms);
     case RTE_FUNCTION:
@@ -264,12 +269,14 @@ bool Analyser::add_table(RangeTblEntry *rte, int index, Arms *arms) {
 bool Analyser::add_view(Query *q, RangeTblEntry *rte, int index, Arms *arms) {
     Relation rel = table_open(rte->relid, AccessShareLock);
     Query *sub = settle(get_view_query(rel), Choices::rows);
+    const bool barrier = RelationIsSecurityView(rel);
     table_close(rel, NoLock);
     view_->facts.push_back({RelationRelationId, rte->relid, 0, "view"});
-    return add_query(q, sub, index, NIL, arms);
+    return add_query(q, sub, index, NIL, arms, barrier);
 }
 
-bool Analyser::add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms) {
+/// `fenced`: conditions around the query are evaluated for its rows alone.
+bool Analyser::add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms, bool fenced) {
     Arms below;
     const bool correlated = contain_vars_of_level(reinterpret_cast<Node *>(sub), 1);
     const Mark before = mark();
@@ -296,6 +303,8 @@ bool Analyser::add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms
             Arm next = merge(arm, part);
             next.bindings[index - 1].columns = next.outputs;
             next.outputs = NIL;
+            if (fenced)
+                add_fence(&next, arm.inputs.size(), list_length(arm.quals), true);
             combined.push_back(next);
         }
     *arms = combined;
@@ -348,6 +357,9 @@ Arm Analyser::merge(const Arm &arm, const Arm &part) {
     }
     next.quals =
         list_concat(list_copy(arm.quals), reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.quals))));
+    for (const Fence &fence : part.fences)
+        next.fences.push_back({shift < algebra::kMaxInputs ? fence.inputs << shift : 0,
+                               reinterpret_cast<List *>(take(reinterpret_cast<Node *>(fence.quals))), fence.firm});
     next.outputs = reinterpret_cast<List *>(take(reinterpret_cast<Node *>(part.outputs)));
     return next;
 }
@@ -364,7 +376,7 @@ bool Analyser::add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms
             return add_recursive_cte(rte, index, cte, outer, arms);
         if (rte->ctelevelsup > 0 && contain_vars_of_level(cte->ctequery, 1))
             return no_rule("a CTE with outer references");
-        return add_query(q, castNode(Query, cte->ctequery), index, outer, arms);
+        return add_query(q, castNode(Query, cte->ctequery), index, outer, arms, is_materialized(cte));
     }
     return no_rule("a CTE that is not in sight");
 }

@@ -42,7 +42,9 @@ Query *recursive_query(const RangeTblEntry *rte, List *scope) {
     return q;
 }
 
-void become_subquery(RangeTblEntry *rte, Query *query) {
+/// `fenced`: conditions around it are not evaluated before its own.
+void become_subquery(RangeTblEntry *rte, Query *query, bool fenced) {
+    rte->security_barrier = fenced;
     rte->rtekind = RTE_SUBQUERY;
     rte->subquery = query;
     rte->ctename = nullptr;
@@ -57,10 +59,11 @@ void become_subquery(RangeTblEntry *rte, Query *query) {
 void contain_view(RangeTblEntry *rte, Containing *c) {
     Relation rel = table_open(rte->relid, AccessShareLock);
     auto *query = reinterpret_cast<Node *>(settle(get_view_query(rel), Choices::rows));
+    const bool barrier = RelationIsSecurityView(rel);
     table_close(rel, NoLock);
     c->view->facts.push_back({RelationRelationId, rte->relid, 0, "view"});
     Containing inside{NIL, 0, c->view};
-    become_subquery(rte, reinterpret_cast<Query *>(contain(query, &inside)));
+    become_subquery(rte, reinterpret_cast<Query *>(contain(query, &inside)), barrier);
 }
 
 void contain_cte(RangeTblEntry *rte, Containing *c) {
@@ -80,7 +83,8 @@ void contain_cte(RangeTblEntry *rte, Containing *c) {
             cte->cterecursive ? recursive_query(rte, scope) : static_cast<Query *>(copyObjectImpl(cte->ctequery));
         IncrementVarSublevelsUp(reinterpret_cast<Node *>(query), cte->cterecursive ? up + 1 : up, 1);
         Containing there = *c;
-        become_subquery(rte, reinterpret_cast<Query *>(contain(reinterpret_cast<Node *>(query), &there)));
+        become_subquery(rte, reinterpret_cast<Query *>(contain(reinterpret_cast<Node *>(query), &there)),
+                        is_materialized(cte));
         return;
     }
 }
