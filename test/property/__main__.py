@@ -25,8 +25,8 @@ def arguments():
     parser.add_argument("--dsn", default="", help="libpq connection string; the environment (PGHOST, ...) fills the rest")
     parser.add_argument("--mode", default="mixed", choices=["mixed", "immediate", "commit", "deferred", "manual"],
                         help="mixed: by the seed immediate, commit or deferred")
-    parser.add_argument("--modes", default="some", choices=["some", "all", "one"],
-                        help="how many seeds run in all modes at once, and are compared: every eighth, all, or none")
+    parser.add_argument("--modes", default="all", choices=["all", "some", "one"],
+                        help="how many seeds run in all modes at once, and are compared: all, every eighth, or none")
     parser.add_argument("--self-test", action="store_true", help="REFRESH instead of the extension")
     parser.add_argument("--no-shrink", action="store_true")
     parser.add_argument("--no-replay", action="store_true", help="leave out the seeds that failed once")
@@ -117,7 +117,7 @@ class Report:
             self.failed_seeds.append(seed)
             mode = " --self-test" if self.options.self_test else (
                 f" --mode {self.options.mode}" if self.options.mode != "mixed" else "")
-            mode += f" --modes {self.options.modes}" if self.options.modes != "some" else ""
+            mode += f" --modes {self.options.modes}" if self.options.modes != "all" else ""
             print(f"FAILED seed {seed}: {what}\n{indent(detail)}\n"
                   f"  repeat: test/property/run --seed {seed} --count 1 --jobs 1 --no-replay{mode}", flush=True)
 
@@ -178,7 +178,7 @@ def main():
     for dsn, _ in databases:
         queue.put(dsn)
     settings = (queue, mode, os.path.abspath(options.failures), not options.no_shrink, jobs == 1,
-                0 if options.self_test else {"some": 8, "all": 1, "one": 0}[options.modes])
+                0 if options.self_test else {"all": 1, "some": 8, "one": 0}[options.modes])
     pool = context.Pool(jobs, work.start, settings)
     try:
         results = pool.imap_unordered(work.work, seeds, chunksize=1)
