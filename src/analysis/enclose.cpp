@@ -4,7 +4,9 @@
 //   σ_q (A × B × s(A))  =  σ_q' (node × B)        node = σ_p (A × s(A)), p: the conjuncts over A alone
 //
 // A node with a subquery has at most one other input (several are joined in a derived node below), so that each of its
-// rows comes from one row, and phantom rows of a join never meet what is inside the subquery.
+// rows comes from one row, and phantom rows of a join never meet what is inside the subquery. Subqueries over the same
+// inputs that read the same tables share a node: a change touches the rows of all of them at once. What is asked of
+// their values is asked above, so that they are evaluated last, for rows that are wanted.
 #include "analysis/flatten.hpp"
 #include "analysis/levels.hpp"
 #include "analysis/row_source.hpp"
@@ -100,7 +102,7 @@ int stored_inputs(const Arm &arm) {
 
 /// The inputs of the set, and where no conditions over them alone connect them, those by which they are: a derived node
 /// is no product of tables that the query joins through others.
-InputSet connected(const Arm &arm, InputSet set, int subquery) {
+InputSet connected(const Arm &arm, InputSet set, InputSet subqueries) {
     pg::Vector<InputSet> reads;
     ListCell *lc;
     foreach (lc, arm.quals)
@@ -117,7 +119,7 @@ InputSet connected(const Arm &arm, InputSet set, int subquery) {
         for (InputSet before = 0; before != found;) {
             before = found;
             for (InputSet read : reads)
-                if (!algebra::has(read, subquery) && (read & ~within) == 0 && (read & found) != 0)
+                if ((read & (subqueries | ~within)) == 0 && (read & found) != 0)
                     found |= read;
         }
         return found;
@@ -149,28 +151,78 @@ Node *as_node(List *list) {
     return reinterpret_cast<Node *>(list);
 }
 
-/// One subquery of an arm on its way into a node of its own.
+bool watches(const Arm &arm, int subquery, const algebra::Input &watched) {
+    return std::any_of(arm.watches.begin(), arm.watches.end(), [&](const Watch &watch) {
+        return watch.input == subquery && watch.watched.source == watched.source;
+    });
+}
+
+/// Whether the tables that subquery `a` reads are read by `b` as well.
+bool watches_all_of(const Arm &arm, int a, int b) {
+    return std::all_of(arm.watches.begin(), arm.watches.end(), [&](const Watch &watch) {
+        return watch.input != a || watches(arm, b, watch.watched);
+    });
+}
+
+bool is_member(const List *quals, Node *qual) {
+    ListCell *lc;
+    foreach (lc, const_cast<List *>(quals))
+        if (equal(lfirst(lc), qual))
+            return true;
+    return false;
+}
+
+/// Whether each row that a change touches by this watch is touched by another one of these subqueries as well, which
+/// asks no more than this one; the first of several that ask the same.
+bool is_implied(const Arm &arm, const Watch &watch, InputSet subqueries) {
+    for (const Watch &other : arm.watches) {
+        if (&other == &watch || !algebra::has(subqueries, other.input) || other.watched.source != watch.watched.source)
+            continue;
+        bool fewer = true;
+        ListCell *lc;
+        foreach (lc, other.quals)
+            fewer &= is_member(watch.quals, static_cast<Node *>(lfirst(lc)));
+        if (fewer && (&other < &watch || list_length(other.quals) < list_length(watch.quals)))
+            return true;
+    }
+    return false;
+}
+
+/// The subquery and those that share its node.
+InputSet alike(const Arm &arm, int subquery) {
+    InputSet set = algebra::only(subquery);
+    for (int i = 0; i < static_cast<int>(arm.inputs.size()); i++)
+        if (arm.inputs[i].kind == InputKind::subquery && arm.inputs[subquery].kind == InputKind::subquery &&
+            all_read(arm, i) == all_read(arm, subquery) && watches_all_of(arm, i, subquery) &&
+            watches_all_of(arm, subquery, i))
+            set |= algebra::only(i);
+    return set;
+}
+
+/// Subqueries of an arm that read the same inputs, on their way into a node of their own.
 class Enclosure {
   public:
-    Enclosure(const Arm &arm, int subquery, InputSet read)
-        : arm_(arm), subquery_(subquery), read_(read), place_(numbers(read, arm.inputs.size(), 0)) {
+    Enclosure(const Arm &arm, InputSet subqueries)
+        : arm_(arm), subqueries_(subqueries),
+          read_(connected(arm, all_read(arm, std::countr_zero(subqueries)), subqueries)),
+          place_(numbers(read_, arm.inputs.size(), 0)) {
         ListCell *lc;
         foreach (lc, arm.quals) {
             auto *qual = static_cast<Node *>(lfirst(lc));
-            List *&side = is_within(qual, read) ? within_ : rest_;
+            List *&side = is_within(qual, read_) ? within_ : rest_;
             side = lappend(side, qual);
         }
-        below_.from = read;
-        below_.note(row_expressions(arm.rtes[subquery]));
+        below_.from = read_;
+        for_each_subquery([&](int i) { below_.note(row_expressions(arm.rtes[i])); });
         note_rest(&below_, arm.watches);
         for (const Watch &watch : arm.watches)
-            if (watch.input != subquery)
+            if (!algebra::has(subqueries, watch.input))
                 watches_.push_back(watch);
-        above_.from = read | algebra::only(subquery);
+        above_.from = read_ | subqueries;
         note_rest(&above_, watches_);
     }
 
-    /// What the subquery reads, joined; its columns that the subquery or the rest needs.
+    /// What the subqueries read, joined; its columns that the subqueries or the rest need.
     Arm joined() const {
         auto to_joined = [&](Node *e) {
             return renumber_inputs(e, [&](Var *var) { var->varno = kInputBase + place_[var->varno - kInputBase]; });
@@ -184,16 +236,16 @@ class Enclosure {
         return joined;
     }
 
-    /// The node: `base`, which is that or a node of its rows (`by_column`), or nothing; and the subquery with what it
-    /// watches.
+    /// The node: `base`, which is that or a node of its rows (`by_column`), or nothing; and the subqueries with what
+    /// they watch.
     Arm own(const Arm &base, bool by_column) const {
         Arm own = base;
-        const int self = static_cast<int>(own.inputs.size());
+        const pg::Vector<int> self = numbers(subqueries_, arm_.inputs.size(), static_cast<int>(own.inputs.size()));
         auto to_own = [&](Node *e) {
             return renumber_inputs(e, [&](Var *var) {
                 const int input = var->varno - kInputBase;
-                if (input == subquery_) {
-                    var->varno = kInputBase + self;
+                if (algebra::has(subqueries_, input)) {
+                    var->varno = kInputBase + self[input];
                 } else if (by_column) {
                     var->varattno = static_cast<AttrNumber>(below_.find(var) + 1);
                     var->varno = kInputBase;
@@ -202,9 +254,9 @@ class Enclosure {
                 }
             });
         };
-        take_input(arm_, subquery_, to_own, &own);
+        for_each_subquery([&](int i) { take_input(arm_, i, to_own, &own); });
         for (const Watch &watch : arm_.watches)
-            if (watch.input == subquery_)
+            if (algebra::has(subqueries_, watch.input) && !is_implied(arm_, watch, subqueries_))
                 take_watched(watch, reinterpret_cast<List *>(to_own(as_node(watch.quals))), &own);
         own.outputs = reinterpret_cast<List *>(to_own(as_node(above_.outputs())));
         return own;
@@ -242,6 +294,12 @@ class Enclosure {
     }
 
   private:
+    template <typename Visit> void for_each_subquery(Visit visit) const {
+        for (int i = 0; i < static_cast<int>(arm_.inputs.size()); i++)
+            if (algebra::has(subqueries_, i))
+                visit(i);
+    }
+
     /// What all that stays outside of the move reads of it.
     void note_rest(Move *move, const pg::Vector<Watch> &watches) const {
         move->note(as_node(rest_));
@@ -272,12 +330,12 @@ class Enclosure {
     }
 
     const Arm &arm_;
-    int subquery_;
-    InputSet read_;
-    pg::Vector<int> place_;                // of what it reads, when joined
-    List *within_ = NIL, *rest_ = NIL;     // the arm's conjuncts: over what it reads alone, and the others
-    Move below_, above_;                   // what it reads; that and the subquery
-    pg::Vector<Watch> watches_;            // of other subqueries
+    InputSet subqueries_;
+    InputSet read_;                    // by them
+    pg::Vector<int> place_;            // of these inputs, when joined
+    List *within_ = NIL, *rest_ = NIL; // the arm's conjuncts: over these alone, and the others
+    Move below_, above_;               // these; these and the subqueries
+    pg::Vector<Watch> watches_;        // of other subqueries
 };
 
 } // namespace
@@ -300,10 +358,12 @@ int Analyser::add_derived(const Arm &arm) {
     return static_cast<int>(view_->nodes.size()) - 1;
 }
 
-bool Analyser::enclose_subquery(Arm *arm, int subquery) {
-    if (inputs_read(row_expressions(arm->rtes[subquery])).unresolved)
-        return no_rule("a correlated LATERAL subquery with aggregates or DISTINCT");
-    const Enclosure enclosure(*arm, subquery, connected(*arm, all_read(*arm, subquery), subquery));
+/// All of these read the same inputs.
+bool Analyser::enclose_subqueries(Arm *arm, InputSet subqueries) {
+    for (int i = 0; i < static_cast<int>(arm->inputs.size()); i++)
+        if (algebra::has(subqueries, i) && inputs_read(row_expressions(arm->rtes[i])).unresolved)
+            return no_rule("a correlated LATERAL subquery with aggregates or DISTINCT");
+    const Enclosure enclosure(*arm, subqueries);
     Arm base = enclosure.joined();
     const bool by_column = !base.inputs.empty() && (base.inputs.size() > 1 || stored_inputs(base) != 1);
     if (by_column) {
@@ -342,7 +402,7 @@ bool Analyser::enclose(Arm *arm) {
         }
         if (found < 0)
             return true;
-        if (!enclose_subquery(arm, found))
+        if (!enclose_subqueries(arm, alike(*arm, found)))
             return false;
     }
 }

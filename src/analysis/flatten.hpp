@@ -197,7 +197,7 @@ class Analyser {
     bool add_nullable(Query *q, Node *inner, Node *quals, List *ctes, Arms *arms);
     bool add_lateral(Query *q, Query *sub, int index, List *ctes, Arms *arms);
     bool enclose(Arm *arm);
-    bool enclose_subquery(Arm *arm, int subquery);
+    bool enclose_subqueries(Arm *arm, algebra::InputSet subqueries);
     int add_derived(const Arm &arm);
     bool collapse_union(Arms *arms);
 

@@ -15,6 +15,7 @@
 
 extern "C" {
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_statistic.h"
 #include "parser/parse_func.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/array.h"
@@ -371,23 +372,81 @@ const char *old_scope_sql(const Block &block, const delta::ScopeTerm &term, cons
     return sql.data;
 }
 
+namespace {
+
+/// An equality that is of the server's own, and says no less than the image: rows are found by an index on it.
+Oid finding_equality(const OldRelation &relation, Form_pg_attribute column) {
+    if (!relation.constrained || !column->attnotnull)
+        return InvalidOid;
+    const Oid equality =
+        lookup_type_cache(column->atttypid, TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY)->eq_opr;
+    const bool finds = OidIsValid(equality) && equality < FirstNormalObjectId && op_mergejoinable(equality, column->atttypid);
+    return finds ? equality : InvalidOid;
+}
+
+/// How many rows there are, as far as is known, for each value of a column.
+double rows_per_value(Relation rel, AttrNumber column) {
+    HeapTuple tuple = nullptr;
+    for (const bool inherited : {false, true})
+        if (!HeapTupleIsValid(tuple))
+            tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(RelationGetRelid(rel)), Int16GetDatum(column),
+                                    BoolGetDatum(inherited));
+    const double rows = std::max<double>(rel->rd_rel->reltuples, 1);
+    if (!HeapTupleIsValid(tuple))
+        return rows;
+    const double distinct = reinterpret_cast<Form_pg_statistic>(GETSTRUCT(tuple))->stadistinct;
+    ReleaseSysCache(tuple);
+    return distinct < 0 ? -1 / distinct : rows / std::max(distinct, 1.0);
+}
+
+/// The columns of an index that are enough to find a few rows by; those that make the fewest keys. None: no index does.
+Bitmapset *finding_columns(Relation rel, const Bitmapset *able) {
+    constexpr double kFewRows = 100;
+    Bitmapset *best = nullptr;
+    double fewest = kFewRows;
+    List *indexes = RelationGetIndexList(rel);
+    ListCell *cell;
+    foreach (cell, indexes) {
+        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+        const Form_pg_index form = index->rd_index;
+        Bitmapset *columns = nullptr;
+        double rows = fewest;
+        for (int i = 0; i < form->indnkeyatts && bms_is_member(form->indkey.values[i], able); i++) {
+            columns = bms_add_member(columns, form->indkey.values[i]);
+            rows = std::min(rows, rows_per_value(rel, form->indkey.values[i]));
+        }
+        if (form->indisvalid && heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr) && rows < fewest) {
+            best = columns;
+            fewest = rows;
+        }
+        index_close(index, AccessShareLock);
+    }
+    return best;
+}
+
+} // namespace
+
 const char *changed_rows_sql(const OldRelation &relation) {
     StringInfoData columns, keys, ties;
     for (StringInfo part : {&columns, &keys, &ties})
         initStringInfo(part);
     Relation rel = table_open(relation.relid, AccessShareLock);
+    Bitmapset *able = nullptr;
+    for (AttrNumber column : relation.columns)
+        if (OidIsValid(finding_equality(relation, TupleDescAttr(RelationGetDescr(rel), column - 1))))
+            able = bms_add_member(able, column);
+    // Many changed rows have the same key of an index: their rows are looked up once.
+    if (const Bitmapset *few = finding_columns(rel, able); few != nullptr)
+        able = bms_copy(few);
     for (AttrNumber column : relation.columns) {
         Form_pg_attribute a = TupleDescAttr(RelationGetDescr(rel), column - 1);
         const char *name = psprintf("s.%s", quote_identifier(NameStr(a->attname)));
         appendStringInfo(&columns, "%s%s", columns.len == 0 ? "" : ", ", name);
-        // An equality that is of the server's own, and says no less than the image: rows are found by an index on it.
-        const Oid equality = lookup_type_cache(a->atttypid, TYPECACHE_EQ_OPR | TYPECACHE_BTREE_OPFAMILY)->eq_opr;
-        if (!relation.constrained || !a->attnotnull || !OidIsValid(equality) || equality >= FirstNormalObjectId ||
-            !op_mergejoinable(equality, a->atttypid))
+        if (!bms_is_member(column, able))
             continue;
         appendStringInfo(&keys, "%sd.c%d", keys.len == 0 ? "" : ", ", column);
         appendStringInfo(&ties, "%s%s OPERATOR(pg_catalog.%s) d.c%d", ties.len == 0 ? "" : " AND ", name,
-                         get_opname(equality), column);
+                         get_opname(finding_equality(relation, a)), column);
     }
     table_close(rel, NoLock);
     const char *from = psprintf("%s%s s", relation.only ? "ONLY " : "", pg::qualified_name(relation.relid));

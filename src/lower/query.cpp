@@ -471,7 +471,7 @@ Query *scope_query(const Block &block, const delta::ScopeTerm &term) {
             add_item(q, i + 1);
         if (touching) {
             quals = list_concat(quals, ties_of(block, i, i + 1, 0));
-            if (!touches_once(block, i))
+            if (touching_key(block, i) == nullptr)
                 quals = lappend(quals, not_touched(block, i, true));
         }
         if (algebra::has(term.untouched, i))

@@ -25,13 +25,13 @@ Query *scope_query(const analysis::Block &block, const delta::ScopeTerm &term);
 
 /// Whether a condition that ties a watched input is about the row of that input alone.
 bool is_filter(const analysis::Block &block, int qual);
-/// Whether a row can be tied to no more than one of the keys that a watched input's change has.
-bool touches_once(const analysis::Block &block, int input);
-
 /// SELECT of the block's outputs over the new state.
 Query *contents_query(const analysis::Block &block);
 /// SELECT of the rows of a derived node over the new state.
 Query *derived_query(const analysis::GroupNode &node);
+
+/// Conditions on values of subqueries in FROM become conditions with these subqueries, where the planner sees what they are.
+void ask_subqueries(Query *q);
 
 /// The query as text.
 const char *deparse(const Query *q);

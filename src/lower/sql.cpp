@@ -85,6 +85,14 @@ const char *term_sql(const Block &block, algebra::InputSet changed, algebra::Inp
     return psprintf("%s%s", old_states(block, old), deparse(q));
 }
 
+const char *contents_sql(const Block &block, const pg::Vector<WideColumn> &wide) {
+    Query *q = block_query(block, 0);
+    add_quals(q, block, 0, 0);
+    add_wide(q, wide);
+    ask_subqueries(q);
+    return deparse(q);
+}
+
 const char *scope_sql(const Block &block, const delta::ScopeTerm &term, const pg::Vector<WideColumn> &wide) {
     Query *q = scope_query(block, term);
     for (int i = 0; term.touching < 0 && i < static_cast<int>(block.inputs.size()); i++)

@@ -34,6 +34,13 @@ TupleDesc delta_descriptor(Oid relid);
 const char *term_sql(const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
                      const pg::Vector<WideColumn> &wide, algebra::InputSet old = 0);
 
+/// The block over the new states alone, where the planner may see what subqueries are and ask them all at once.
+const char *contents_sql(const analysis::Block &block, const pg::Vector<WideColumn> &wide);
+
+/// The columns of a watched input whose values say which rows it touches, where a row can be tied to no more than one
+/// of the keys that its change has; else none.
+Bitmapset *touching_key(const analysis::Block &block, int input);
+
 /// One summand of the delta of a block with a subquery: the weight of the joined input's change (where the summand
 /// reads it), then the wide row.
 const char *scope_sql(const analysis::Block &block, const delta::ScopeTerm &term, const pg::Vector<WideColumn> &wide);

@@ -1,6 +1,7 @@
 // What the planner expects of a change and of the whole view.
 #include "catalog/log.hpp"
 #include "maintain/course.hpp"
+#include "maintain/key_estimates.hpp"
 #include "maintain/old_state.hpp"
 #include "pg/run_as.hpp"
 
@@ -29,9 +30,10 @@ constexpr double kCompare = 20;
 constexpr double kMeet = 150;
 constexpr double kLookUp = 1000;
 
-/// What both summands over touched rows take, beside what the planner expects of the one over the new states, as measured:
-/// of subqueries that are evaluated for rows at hand it expects too little.
+/// What both summands over touched rows take, beside what the planner expects of the one over the new states, as measured.
+/// Where it does not know by how many keys rows are touched, it expects too little.
 constexpr double kTouched = 20;
+constexpr double kTouchedByKnown = 3;
 
 /// How long the whole view takes for its cost, beside statements over a change, as measured: its workers share processors
 /// that the planner takes to be idle, and what is computed is compared and written.
@@ -69,14 +71,24 @@ double plan_cost(SPIPlanPtr plan) {
 /// Both summands of the rows that a watched input touches. What one costs over the old states is what it does over the
 /// new ones, and that each touched row meets the old rows of the changed images: those of its keys, or all.
 double touched_cost(Run &run, BlockProgram &block, algebra::InputSet changed, const delta::ScopeTerm &term) {
-    const Expected over_new = expected_of(term_plan(run, block, {changed, changed, 0, 0, &term}));
+    Expected over_new = expected_of(term_plan(run, block, {changed, changed, 0, 0, &term}));
+    double both = kTouched;
+    const algebra::Input &touching = block.block->inputs[term.touching];
+    if (const Bitmapset *key = lower::touching_key(*block.block, term.touching)) {
+        const double more = count_keys(run, touching.source, key) /
+                            keys_expected(static_cast<double>(changed_rows(run, touching)), key) /
+                            rows_too_many(run.program->query->tables[touching.source].relid, key);
+        over_new.cost *= more;
+        over_new.rows *= more;
+        both = kTouchedByKnown;
+    }
     double each = kLookUp;
     for (size_t i = 0; i < block.block->inputs.size(); i++) {
         const algebra::Input &input = block.block->inputs[i];
         if (algebra::has(changed, static_cast<int>(i)) && (block.scans >> source_of(*run.program, input) & 1) != 0)
             each += static_cast<double>(changed_rows(run, input)) * kMeet;
     }
-    return kTouched * over_new.cost + over_new.rows * each * cpu_operator_cost;
+    return both * over_new.cost + over_new.rows * each * cpu_operator_cost;
 }
 
 /// Rows that are folded into groups, or collected.
@@ -119,13 +131,17 @@ double delta_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
     return cost;
 }
 
+/// With subqueries as they are in the statements over a change: what the planner thinks of single lookups is in both
+/// then.
 double contents_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
     double cost = 0;
     for (BlockProgram &block : blocks) {
         if (reads_node_directly(block))
             continue;
         connect_spi(run);
-        const Expected expected = expected_of(term_plan(run, block, {0, 0}));
+        TermWanted wanted{0, 0};
+        wanted.by_rows = run.program->watches;
+        const Expected expected = expected_of(term_plan(run, block, wanted));
         cost += expected.cost + fold_cost(expected.rows);
     }
     return cost;

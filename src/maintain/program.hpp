@@ -19,6 +19,7 @@ struct TermPlan {
     delta::ScopeTerm scope;
     std::uint64_t was; // sources that it reads as they were
     bool cached = false;     // planned as if pages were in memory
+    bool by_rows = false;    // see TermWanted
 };
 
 struct BlockProgram {

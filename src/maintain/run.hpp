@@ -133,6 +133,7 @@ struct TermWanted {
     algebra::InputSet old = 0;               // read from their old states
     const delta::ScopeTerm *scope = nullptr; // of a block with a subquery
     std::uint64_t was = 0;                   // of the summand over the old states: sources to be read as they were
+    bool by_rows = false;                    // of the contents, to see what it costs: subqueries are asked row by row
 };
 
 /// The kept plan of a statement for a change of this size. SPI is connected.

@@ -222,11 +222,14 @@ const char *plan_text(const Run &run, const BlockProgram &block, const TermWante
         return lower::scope_sql(*block.block, *wanted.scope, block.wide);
     if (wanted.beside != 0)
         return lower::probe_sql(*block.block, std::countr_zero(wanted.changed), wanted.beside);
+    if ((wanted.changed | wanted.old) == 0 && !wanted.by_rows)
+        return lower::contents_sql(*block.block, block.wide);
     return lower::term_sql(*block.block, wanted.changed, wanted.all_changed, block.wide, wanted.old);
 }
 
 bool serves(const TermPlan &plan, const TermWanted &wanted, bool phantoms, int size, bool cached) {
-    if (plan.cached != cached || plan.size_class != size || plan.beside != wanted.beside || plan.scoped != (wanted.scope != nullptr))
+    if (plan.cached != cached || plan.size_class != size || plan.beside != wanted.beside || plan.scoped != (wanted.scope != nullptr) ||
+        plan.by_rows != wanted.by_rows)
         return false;
     if (plan.scoped) // one snapshot or another: the old states are read by the same statement
         return plan.was == wanted.was && plan.scope.touching == wanted.scope->touching && plan.scope.untouched == wanted.scope->untouched;
@@ -269,7 +272,7 @@ SPIPlanPtr term_plan(Run &run, BlockProgram &block, const TermWanted &wanted) {
         elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
     TermPlan kept{wanted.changed, wanted.old,  phantoms, wanted.beside, size, plan, wanted.scope != nullptr, {},
-                  wanted.was, run.cached};
+                  wanted.was, run.cached, wanted.by_rows};
     if (kept.scoped)
         kept.scope = *wanted.scope;
     block.plans.push_back(kept);
