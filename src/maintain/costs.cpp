@@ -221,7 +221,12 @@ static double contents_alone_cost(Run &run) {
 static std::optional<double> cost_without_states(Run &run, double whole) {
     if (whole < kMuch || !can_leave_states(*run.program))
         return std::nullopt;
-    const double alone = contents_alone_cost(run);
+    // To plan the query takes time: not again before much has changed.
+    auto &estimated = run.program->estimated;
+    constexpr double kSame = 0.1;
+    if (std::abs(whole - estimated.whole) > kSame * estimated.whole)
+        estimated = {whole, contents_alone_cost(run)};
+    const double alone = estimated.alone * whole / estimated.whole;
     const double large = catalog::owed_states(run.program->view) ? 1 : kLargeStates;
     return whole > large * alone ? std::optional<double>(alone) : std::nullopt;
 }

@@ -128,6 +128,10 @@ struct Program {
     bool scoped;         // some step reads touched groups again as a matter of course
     const char *layout;  // how rows are stored, as text
     pg::Vector<std::pair<const char *, const char *>> settings;
+    /// What the view alone was estimated to cost when all of it was to cost so much; 0: not yet.
+    struct {
+        double whole = 0, alone = 0;
+    } estimated;
 };
 
 /// What analysis and layout make of a view's query, before any state exists.
