@@ -225,7 +225,7 @@ static std::optional<double> cost_without_states(Run &run, double whole) {
     auto &estimated = run.program->estimated;
     constexpr double kSame = 0.1;
     if (std::abs(whole - estimated.whole) > kSame * estimated.whole)
-        estimated = {whole, contents_alone_cost(run)};
+        estimated = {whole, contents_alone_cost(run), estimated.row};
     const double alone = estimated.alone * whole / estimated.whole;
     const double large = catalog::owed_states(run.program->view) ? 1 : kLargeStates;
     return whole > large * alone ? std::optional<double>(alone) : std::nullopt;

@@ -37,7 +37,10 @@ Course pay(Run &run, double owed, const RebuildCost &rebuild) {
 bool is_too_much(Oid view, int64 rows) {
     const char *why = nullptr;
     Program *program = rows < kCompareCosts ? nullptr : find_program(view, &why);
-    return program != nullptr && reading_cost(rows) > rebuild_cost(program).least();
+    if (program == nullptr)
+        return false;
+    const double following = std::max(reading_cost(rows), program->estimated.row * static_cast<double>(rows));
+    return following > rebuild_cost(program).least();
 }
 
 bool is_long(double cost) {
@@ -53,12 +56,14 @@ Course choose_course(Run &run) {
     if (owed)
         return pay(run, *owed, rebuild);
     const double following = follow_cost(run);
+    run.program->estimated.row = following / static_cast<double>(count_changed(run));
     elog(DEBUG1, "following costs %.0f, a rebuild %.0f", following, rebuild.least());
     return following > rebuild.least() ? rebuild.course() : Course::follow;
 }
 
 Course choose_rebuild(Program *program) {
     const RebuildCost rebuild = rebuild_cost(program);
+    program->estimated.row /= 2; // rows that are not read may be others
     elog(DEBUG1, "a rebuild costs %.0f, without states %.0f", rebuild.whole, rebuild.least());
     return rebuild.course();
 }

@@ -23,7 +23,8 @@ double follow_cost(Run &run);
 /// What it costs to read so many rows of a log and to fold them.
 double reading_cost(int64 rows);
 
-/// Whether already to read a change of so many rows is estimated to cost more than computing the view anew.
+/// Whether already to read a change of so many rows is estimated to cost more than computing the view anew; or to follow
+/// it, if its rows are as those of the last one.
 bool is_too_much(Oid view, int64 rows);
 
 /// Whether a rebuild at this cost takes long: half a second or so.

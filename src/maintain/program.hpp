@@ -128,9 +128,10 @@ struct Program {
     bool scoped;         // some step reads touched groups again as a matter of course
     const char *layout;  // how rows are stored, as text
     pg::Vector<std::pair<const char *, const char *>> settings;
-    /// What the view alone was estimated to cost when all of it was to cost so much; 0: not yet.
+    /// What the view alone was estimated to cost when all of it was to cost so much, and to follow a changed row; 0: not
+    /// yet.
     struct {
-        double whole = 0, alone = 0;
+        double whole = 0, alone = 0, row = 0;
     } estimated;
 };
 
