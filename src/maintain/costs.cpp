@@ -33,7 +33,7 @@ constexpr double kLookUp = 1000;
 /// What both summands over touched rows take, beside what the planner expects of the one over the new states, as measured.
 /// Where it does not know by how many keys rows are touched, it expects too little.
 constexpr double kTouched = 20;
-constexpr double kTouchedByKnown = 3;
+constexpr double kTouchedByKnown = 2;
 
 /// How long the whole view takes for its cost, beside statements over a change, as measured: its workers share processors
 /// that the planner takes to be idle, and what is computed is compared and written.
@@ -101,8 +101,9 @@ bool reads_node_directly(const BlockProgram &block) {
     return block.direct && block.block->inputs[0].kind == algebra::InputKind::node;
 }
 
-/// All terms of the blocks over tables; what nodes will report is not known yet.
-double delta_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
+/// All terms of the blocks over tables; what nodes will report is not known yet. `too_dear`: how many times what they take
+/// the planner expects of subqueries that are asked row by row.
+double delta_cost(Run &run, pg::Vector<BlockProgram> &blocks, double too_dear) {
     double cost = 0;
     for (BlockProgram &block : blocks) {
         algebra::InputSet changed = 0;
@@ -116,9 +117,9 @@ double delta_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
         if (const algebra::InputSet watched = algebra::watched_inputs(block.block->shape()); watched != 0) {
             delta::scope_terms(changed, watched, [&](const delta::ScopeTerm &term) {
                 if (term.touching < 0)
-                    cost += plan_cost(term_plan(run, block, {changed, changed, 0, 0, &term}));
+                    cost += plan_cost(term_plan(run, block, {changed, changed, 0, 0, &term})) / too_dear;
                 else if (!term.old)
-                    cost += touched_cost(run, block, changed, term);
+                    cost += touched_cost(run, block, changed, term) / too_dear;
             });
             continue;
         }
@@ -131,16 +132,14 @@ double delta_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
     return cost;
 }
 
-/// With subqueries as they are in the statements over a change: what the planner thinks of single lookups is in both
-/// then.
-double contents_cost(Run &run, pg::Vector<BlockProgram> &blocks) {
+double contents_cost(Run &run, pg::Vector<BlockProgram> &blocks, bool by_rows) {
     double cost = 0;
     for (BlockProgram &block : blocks) {
         if (reads_node_directly(block))
             continue;
         connect_spi(run);
         TermWanted wanted{0, 0};
-        wanted.by_rows = run.program->watches;
+        wanted.by_rows = by_rows;
         const Expected expected = expected_of(term_plan(run, block, wanted));
         cost += expected.cost + fold_cost(expected.rows);
     }
@@ -159,18 +158,28 @@ double stored_cost(Oid relid) {
 
 } // namespace
 
+static double contents_cost(Run &run, bool by_rows) {
+    double cost = contents_cost(run, run.program->output.blocks, by_rows);
+    for (NodeProgram &node : run.program->nodes)
+        if (!node.derived) // what reads it has its query inside
+            cost += contents_cost(run, node.blocks, by_rows);
+    return cost;
+}
+
+/// The planner thinks lookups in memory dearer than they are. How much so, it says of the whole, which can be computed by
+/// joins with the subqueries instead.
+static double lookups_too_dear(Run &run) {
+    return run.program->watches ? std::max(contents_cost(run, true) / std::max(contents_cost(run, false), 1.0), 1.0) : 1;
+}
+
 /// What it costs to compute the view anew, and its states.
 static double whole_cost(Run &run) {
     Program &program = *run.program;
     double whole = stored_cost(program.view);
-    for (NodeProgram &node : program.nodes) {
-        if (node.derived) // what reads it has its query inside
-            continue;
-        whole += contents_cost(run, node.blocks);
-        if (!node.in_view)
+    for (const NodeProgram &node : program.nodes)
+        if (!node.derived && !node.in_view)
             whole += stored_cost(node.relid);
-    }
-    return whole + contents_cost(run, program.output.blocks);
+    return whole + contents_cost(run, false);
 }
 
 CachedPages::CachedPages(Run &run) : run_(run), as_(run.program->owner, pg::RunAs::Path::keep) {
@@ -185,13 +194,14 @@ static double change_cost(Run &run, int64 rows) {
     Program &program = *run.program;
     const double writes = program.output_in_node ? 0 : kWrite;
     double delta = fold_cost(static_cast<double>(rows)) + static_cast<double>(rows) * writes * cpu_tuple_cost;
+    const double too_dear = lookups_too_dear(run);
     for (NodeProgram &node : program.nodes) {
-        delta += delta_cost(run, node.blocks);
+        delta += delta_cost(run, node.blocks, too_dear);
         // Every group that is touched is read again, at worst one for each row.
         if (node.reads_again)
             delta += static_cast<double>(rows) * random_page_cost;
     }
-    return delta + delta_cost(run, program.output.blocks);
+    return delta + delta_cost(run, program.output.blocks, too_dear);
 }
 
 /// Whether a state is kept beside the view that the view's own query can do without. Sums of floats are not among them:
