@@ -9,13 +9,12 @@
 // A tuplestore has no index. Where the statement asks R° for rows by keys (old_keys.hpp), the second part is what
 // upkeep.old_rows finds by them.
 #include "lower/old_keys.hpp"
-#include "pg/names.hpp"
-
 #include "lower/sql.hpp"
+#include "pg/names.hpp"
+#include "pg/statistics.hpp"
 
 extern "C" {
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_statistic.h"
 #include "parser/parse_func.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/array.h"
@@ -386,17 +385,8 @@ Oid finding_equality(const OldRelation &relation, Form_pg_attribute column) {
 
 /// How many rows there are, as far as is known, for each value of a column.
 double rows_per_value(Relation rel, AttrNumber column) {
-    HeapTuple tuple = nullptr;
-    for (const bool inherited : {false, true})
-        if (!HeapTupleIsValid(tuple))
-            tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(RelationGetRelid(rel)), Int16GetDatum(column),
-                                    BoolGetDatum(inherited));
     const double rows = std::max<double>(rel->rd_rel->reltuples, 1);
-    if (!HeapTupleIsValid(tuple))
-        return rows;
-    const double distinct = reinterpret_cast<Form_pg_statistic>(GETSTRUCT(tuple))->stadistinct;
-    ReleaseSysCache(tuple);
-    return distinct < 0 ? -1 / distinct : rows / std::max(distinct, 1.0);
+    return rows / pg::distinct_values(rel, column).value_or(1);
 }
 
 /// The columns of an index that are enough to find a few rows by; those that make the fewest keys. None: no index does.

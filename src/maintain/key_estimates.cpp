@@ -2,10 +2,10 @@
 #include "maintain/key_estimates.hpp"
 
 #include "maintain/delta_reader.hpp"
+#include "pg/statistics.hpp"
 
 extern "C" {
 #include "access/genam.h"
-#include "catalog/pg_statistic.h"
 #include "utils/selfuncs.h"
 }
 
@@ -15,16 +15,7 @@ namespace {
 
 /// Different values of a column, as last analyzed.
 double distinct_values(Relation rel, AttrNumber column) {
-    HeapTuple tuple = nullptr;
-    for (const bool inherited : {false, true})
-        if (!HeapTupleIsValid(tuple))
-            tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(RelationGetRelid(rel)), Int16GetDatum(column),
-                                    BoolGetDatum(inherited));
-    if (!HeapTupleIsValid(tuple))
-        return DEFAULT_NUM_DISTINCT;
-    const double distinct = reinterpret_cast<Form_pg_statistic>(GETSTRUCT(tuple))->stadistinct;
-    ReleaseSysCache(tuple);
-    return std::max(distinct < 0 ? -distinct * rel->rd_rel->reltuples : distinct, 1.0);
+    return pg::distinct_values(rel, column).value_or(DEFAULT_NUM_DISTINCT);
 }
 
 /// No key has more rows than there are values of the other columns of a unique index that holds it.
