@@ -63,6 +63,12 @@ SELECT r.query, count(*) FROM refused r, upkeep.explain(r.query) e GROUP BY r.qu
 SELECT code, what FROM unnest(ARRAY['SELECT lag(s) OVER (ORDER BY a) IS NULL AS x, random() FROM (SELECT a, b FROM t) s',
     'SELECT lag(s) OVER (ORDER BY a) IS NULL AS x FROM (SELECT a, b FROM t TABLESAMPLE system (10)) s', 'SELECT lag(s) OVER (ORDER BY x) IS NULL AS x FROM (SELECT x FROM far) s',
     'SELECT lag(s) OVER (ORDER BY a) IS NULL AS x FROM (SELECT a, now() FROM t) s']) q, upkeep.explain(q);
+-- What windows, DISTINCT ON and LIMIT evaluate over their rows.
+SELECT code, what FROM unnest(ARRAY['SELECT sum(a + random()) OVER () AS x FROM t', 'SELECT lag(a) OVER (ORDER BY now()) AS x FROM t',
+    'SELECT count(*) FILTER (WHERE random() > 0.5) OVER (PARTITION BY b) AS x FROM t', 'SELECT rank() OVER (PARTITION BY random()) AS x FROM t',
+    'SELECT sum(a) OVER (ORDER BY a ROWS (random() * 3)::int PRECEDING) AS x FROM t',
+    'SELECT DISTINCT ON (a) a, b FROM t ORDER BY a, random()', 'SELECT a FROM t ORDER BY random() LIMIT 2',
+    'SELECT a FROM t ORDER BY a LIMIT (random() * 3)::int']) WITH ORDINALITY q(q, n), upkeep.explain(q) ORDER BY n;
 
 -- Rights and row-level security are those of the owner.
 CREATE ROLE regress_refused;

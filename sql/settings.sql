@@ -78,4 +78,16 @@ SELECT upkeep.register('per_date');
 INSERT INTO e SELECT i, timestamptz '2024-03-10 02:30+00' + i * interval '1 hour' FROM generate_series(30, 33) i;
 TABLE wrong;
 SELECT to_char(day, 'YYYY-MM-DD') AS day, hour, n FROM per_date ORDER BY 1, 2;
+-- In the arguments of a window function.
+RESET DateStyle;
+SET TimeZone = 'America/New_York';
+CREATE MATERIALIZED VIEW running AS SELECT id, string_agg(at::text, ',') OVER (ORDER BY at, id) AS l FROM e WHERE id > 39;
+SELECT upkeep.register('running', 'commit');
+BEGIN;
+SET LOCAL DateStyle = 'SQL, DMY';
+SET LOCAL TimeZone = 'UTC';
+EXECUTE add(40);
+COMMIT;
+TABLE running;
+SELECT * FROM upkeep.verify('running');
 DROP SCHEMA settled CASCADE;

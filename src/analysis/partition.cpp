@@ -104,6 +104,8 @@ bool Analyser::add_partition(GroupNode *node, const char *name, const List *colu
                              const List *results, Arms *arms) {
     node->kind = NodeKind::partition;
     node->function_name = name;
+    if ((refusal = check_subquery(node->function, view_)) != nullptr)
+        return false;
     for (Arm &arm : *arms) {
         arm.outputs =
             castNode(List, substitute(reinterpret_cast<Node *>(const_cast<List *>(flow)), columns, arm.outputs));
