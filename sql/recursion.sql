@@ -179,6 +179,19 @@ DELETE FROM starts WHERE id = 3;
 SELECT * FROM differences();
 SELECT * FROM in_first_term ORDER BY q, d;
 
+-- A path that a condition beside a subquery compares as rows, and one whose length a subquery reads.
+CREATE MATERIALIZED VIEW compared AS WITH RECURSIVE r AS (SELECT id AS n FROM node UNION ALL SELECT e.b FROM r JOIN e ON e.a = r.n) CYCLE n SET again USING path
+    SELECT r.n, f.k FROM r NATURAL LEFT JOIN r AS other CROSS JOIN LATERAL (VALUES (1), (nullif(other.n, r.n))) f(k);
+CREATE MATERIALIZED VIEW lengths AS WITH RECURSIVE r AS (SELECT id AS n FROM node UNION ALL SELECT e.b FROM r JOIN e ON e.a = r.n) CYCLE n SET again USING path
+    SELECT r.n, (SELECT count(*) FROM e WHERE e.a < array_length(r.path, 1) OR e.a = r.n) AS k FROM r;
+SELECT upkeep.register('compared'), upkeep.register('lengths');
+INSERT INTO node VALUES (77);
+INSERT INTO e VALUES (77, 1), (1, 77);
+SELECT * FROM differences();
+DELETE FROM e WHERE a = 77 OR b = 77;
+DELETE FROM node WHERE id = 77;
+SELECT * FROM differences();
+
 -- DISTINCT keeps one of several paths, any one.
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION ALL SELECT DISTINCT e.b FROM r JOIN e ON e.a = r.id) CYCLE id SET c USING p SELECT id, c FROM r');
 SELECT strategies('WITH RECURSIVE r AS (SELECT id FROM node UNION (SELECT e.b FROM r JOIN e ON e.a = r.id ORDER BY 1 LIMIT 2)) SEARCH DEPTH FIRST BY id SET p SELECT id FROM r');

@@ -191,11 +191,12 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
     if (outer)
         return no_rule("a correlated LATERAL subquery with aggregates or DISTINCT");
     block->inputs = arm.inputs;
+    auto prepare = [&](Node *e) { return use_stored_paths(renumber(e)); };
     for (RangeTblEntry *rte : arm.rtes)
-        block->rtes.push_back(map_row_expressions(rte, renumber));
-    block->quals = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(arm.quals)));
-    block->outputs = reinterpret_cast<List *>(renumber(reinterpret_cast<Node *>(arm.outputs)));
-    if (!use_stored_paths(&block->quals) || !use_stored_paths(&block->outputs))
+        block->rtes.push_back(map_row_expressions(rte, prepare));
+    block->quals = reinterpret_cast<List *>(prepare(reinterpret_cast<Node *>(arm.quals)));
+    block->outputs = reinterpret_cast<List *>(prepare(reinterpret_cast<Node *>(arm.outputs)));
+    if (refusal != nullptr)
         return false;
     block->quals = reinterpret_cast<List *>(use_computed(reinterpret_cast<Node *>(block->quals), block));
     ListCell *lc;

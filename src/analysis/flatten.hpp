@@ -152,7 +152,7 @@ class Analyser {
     bool whole_query(const Query *query, GroupNode *node);
     bool note_whole_tables(Query *query, GroupNode *node);
     bool add_recursive_cte(RangeTblEntry *rte, int index, CommonTableExpr *cte, List *scopes, Arms *arms);
-    bool use_stored_paths(List **expressions);
+    Node *use_stored_paths(Node *expression);
     bool add_rows(RangeTblEntry *rte, int index, algebra::InputKind kind, Arms *arms);
     bool add_quals(Query *q, Node *quals, List *ctes, Arms *arms);
     Bitmapset *filled_by(const List *conditions, const Arm &arm);

@@ -164,6 +164,8 @@ bool is_path(Node *node) {
 Node *unwrap_paths(Node *node, void *context) {
     if (node == nullptr)
         return nullptr;
+    if (IsA(node, Query))
+        return reinterpret_cast<Node *>(pg::mutate_query(castNode(Query, node), unwrap_paths, context, 0));
     auto unwrap = [](List *args) {
         ListCell *lc;
         foreach (lc, args)
@@ -188,16 +190,18 @@ Node *unwrap_paths(Node *node, void *context) {
 bool holds_path(Node *node, void *context) {
     if (node == nullptr)
         return false;
+    if (IsA(node, Query))
+        return pg::walk_query(castNode(Query, node), holds_path, context, 0);
     return is_path(node) || pg::walk_tree(node, holds_path, context);
 }
 
 } // namespace
 
-bool Analyser::use_stored_paths(List **expressions) {
-    *expressions = reinterpret_cast<List *>(unwrap_paths(reinterpret_cast<Node *>(*expressions), nullptr));
-    if (holds_path(reinterpret_cast<Node *>(*expressions), nullptr))
-        return no_rule("the column of a SEARCH or CYCLE clause that holds rows, shown otherwise than as text");
-    return true;
+Node *Analyser::use_stored_paths(Node *expression) {
+    Node *used = unwrap_paths(expression, nullptr);
+    if (holds_path(used, nullptr))
+        (void)no_rule("the column of a SEARCH or CYCLE clause that holds rows, shown otherwise than as text");
+    return used;
 }
 
 } // namespace upkeep::analysis
