@@ -19,7 +19,7 @@ namespace {
 
 /// In units of cpu_tuple_cost, as measured: a changed row is read from the log, and folded; a row of a target is looked up
 /// by index, locked and written; a stored row is read and compared with what was computed.
-constexpr double kRead = 20;
+constexpr double kRead = 15;
 constexpr double kFold = 20;
 constexpr double kWrite = 30;
 constexpr double kCompare = 20;
@@ -27,17 +27,16 @@ constexpr double kCompare = 20;
 /// In units of cpu_operator_cost: a row of a tuplestore is read and its key compared; old rows are looked up by their
 /// keys. Measured against subqueries that find their rows by index in memory, for which the planner expects many times
 /// what they take.
-constexpr double kMeet = 150;
-constexpr double kLookUp = 1000;
+constexpr double kMeet = 75;
+constexpr double kLookUp = 500;
 
 /// What both summands over touched rows take, beside what the planner expects of the one over the new states, as measured.
 /// Where it does not know by how many keys rows are touched, it expects too little.
-constexpr double kTouched = 20;
-constexpr double kTouchedByKnown = 2;
+constexpr double kTouched = 10;
+constexpr double kTouchedByKnown = 1;
 
-/// How long the whole view takes for its cost, beside statements over a change, as measured: its workers share processors
-/// that the planner takes to be idle, and what is computed is compared and written.
-constexpr double kWhole = 2;
+/// How many times what the planner expects statements over a change take, beside one over whole tables, as measured.
+constexpr double kTerm = 1.6;
 
 /// States are left behind by a rebuild where they take so many times what the view takes; not where all of it costs less
 /// than this (a twentieth of a second or so): there is nothing to be saved.
@@ -64,13 +63,9 @@ Expected expected_of(SPIPlanPtr plan) {
     return expected;
 }
 
-double plan_cost(SPIPlanPtr plan) {
-    return expected_of(plan).cost;
-}
-
 /// Both summands of the rows that a watched input touches. What one costs over the old states is what it does over the
 /// new ones, and that each touched row meets the old rows of the changed images: those of its keys, or all.
-double touched_cost(Run &run, BlockProgram &block, algebra::InputSet changed, const delta::ScopeTerm &term) {
+Expected touched(Run &run, BlockProgram &block, algebra::InputSet changed, const delta::ScopeTerm &term) {
     Expected over_new = expected_of(term_plan(run, block, {changed, changed, 0, 0, &term}));
     double both = kTouched;
     const algebra::Input &touching = block.block->inputs[term.touching];
@@ -88,7 +83,7 @@ double touched_cost(Run &run, BlockProgram &block, algebra::InputSet changed, co
         if (algebra::has(changed, static_cast<int>(i)) && (block.scans >> source_of(*run.program, input) & 1) != 0)
             each += static_cast<double>(changed_rows(run, input)) * kMeet;
     }
-    return both * over_new.cost + over_new.rows * each * cpu_operator_cost;
+    return {both * over_new.cost + over_new.rows * each * cpu_operator_cost, over_new.rows};
 }
 
 /// Rows that are folded into groups, or collected.
@@ -101,35 +96,46 @@ bool reads_node_directly(const BlockProgram &block) {
     return block.direct && block.block->inputs[0].kind == algebra::InputKind::node;
 }
 
-/// All terms of the blocks over tables; what nodes will report is not known yet. `too_dear`: how many times what they take
-/// the planner expects of subqueries that are asked row by row.
-double delta_cost(Run &run, pg::Vector<BlockProgram> &blocks, double too_dear) {
-    double cost = 0;
+/// All terms of the blocks over tables, and the rows that they give; what nodes will report is not known yet. `too_dear`:
+/// how many times what they take the planner expects of subqueries that are asked row by row.
+Expected delta_of(Run &run, pg::Vector<BlockProgram> &blocks, double too_dear) {
+    Expected sum;
     for (BlockProgram &block : blocks) {
         algebra::InputSet changed = 0;
         for (size_t i = 0; i < block.block->inputs.size(); i++)
             if (block.block->inputs[i].kind == algebra::InputKind::table &&
                 changed_rows(run, block.block->inputs[i]) > 0)
                 changed |= algebra::only(static_cast<int>(i));
-        if (changed == 0 || block.direct)
+        if (changed == 0)
             continue;
+        if (block.direct) {
+            sum.rows += static_cast<double>(changed_rows(run, block.block->inputs[0]));
+            continue;
+        }
         connect_spi(run);
+        auto add = [&](const Expected &term) {
+            sum.cost += kTerm * term.cost;
+            sum.rows += term.rows;
+        };
         if (const algebra::InputSet watched = algebra::watched_inputs(block.block->shape()); watched != 0) {
             delta::scope_terms(changed, watched, [&](const delta::ScopeTerm &term) {
-                if (term.touching < 0)
-                    cost += plan_cost(term_plan(run, block, {changed, changed, 0, 0, &term})) / too_dear;
-                else if (!term.old)
-                    cost += touched_cost(run, block, changed, term) / too_dear;
+                if (term.touching >= 0 && term.old)
+                    return;
+                Expected of_term = term.touching < 0
+                                       ? expected_of(term_plan(run, block, {changed, changed, 0, 0, &term}))
+                                       : touched(run, block, changed, term);
+                of_term.cost /= too_dear;
+                add(of_term);
             });
             continue;
         }
         for (size_t i = 0; i < block.block->inputs.size(); i++)
             if (algebra::has(changed, static_cast<int>(i))) {
                 const algebra::InputSet one = algebra::only(static_cast<int>(i));
-                cost += plan_cost(term_plan(run, block, {one, changed}));
+                add(expected_of(term_plan(run, block, {one, changed})));
             }
     }
-    return cost;
+    return sum;
 }
 
 double contents_cost(Run &run, pg::Vector<BlockProgram> &blocks, bool by_rows) {
@@ -146,14 +152,29 @@ double contents_cost(Run &run, pg::Vector<BlockProgram> &blocks, bool by_rows) {
     return cost;
 }
 
-/// Reading what is stored and comparing it with what was computed.
-double stored_cost(Oid relid) {
+struct Stored {
+    double pages, rows;
+};
+
+Stored size_of(Oid relid) {
     Relation rel = table_open(relid, AccessShareLock);
     BlockNumber pages;
     double tuples, visible;
     estimate_rel_size(rel, nullptr, &pages, &tuples, &visible);
     table_close(rel, NoLock);
-    return pages * seq_page_cost + kCompare * tuples * cpu_tuple_cost;
+    return {static_cast<double>(pages), tuples};
+}
+
+/// Reading what is stored and comparing it with what was computed.
+double stored_cost(Oid relid) {
+    const Stored stored = size_of(relid);
+    return stored.pages * seq_page_cost + kCompare * stored.rows * cpu_tuple_cost;
+}
+
+/// So many rows come to a target: of its rows that are there, each is written twice at most.
+double write_cost(Oid relid, double rows) {
+    constexpr double kNew = 1000;
+    return kWrite * std::min(rows, 2 * size_of(relid).rows + kNew) * cpu_tuple_cost;
 }
 
 } // namespace
@@ -189,19 +210,22 @@ CachedPages::CachedPages(Run &run) : run_(run), as_(run.program->owner, pg::RunA
         as_.set_setting("random_page_cost", psprintf("%g", kCached * seq_page_cost));
 }
 
-/// What it costs to follow the change of so many rows, which have been read.
-static double change_cost(Run &run, int64 rows) {
+/// What it costs to follow the change, which has been read.
+static double change_cost(Run &run) {
     Program &program = *run.program;
-    const double writes = program.output_in_node ? 0 : kWrite;
-    double delta = fold_cost(static_cast<double>(rows)) + static_cast<double>(rows) * writes * cpu_tuple_cost;
     const double too_dear = lookups_too_dear(run);
+    double cost = 0;
     for (NodeProgram &node : program.nodes) {
-        delta += delta_cost(run, node.blocks, too_dear);
+        const Expected delta = delta_of(run, node.blocks, too_dear);
+        cost += delta.cost;
+        if (!node.derived)
+            cost += fold_cost(delta.rows) + write_cost(node.relid, delta.rows);
         // Every group that is touched is read again, at worst one for each row.
         if (node.reads_again)
-            delta += static_cast<double>(rows) * random_page_cost;
+            cost += delta.rows * random_page_cost;
     }
-    return delta + delta_cost(run, program.output.blocks, too_dear);
+    const Expected delta = delta_of(run, program.output.blocks, too_dear);
+    return cost + delta.cost + write_cost(program.view, delta.rows);
 }
 
 /// Whether a state is kept beside the view that the view's own query can do without. Sums of floats are not among them:
@@ -244,18 +268,14 @@ static std::optional<double> cost_without_states(Run &run, double whole) {
 RebuildCost rebuild_cost(Run &run) {
     const CachedPages cached(run);
     RebuildCost cost;
-    cost.whole = kWhole * whole_cost(run);
-    if (const std::optional<double> alone = cost_without_states(run, cost.whole / kWhole))
-        cost.alone = kWhole * *alone;
+    cost.whole = whole_cost(run);
+    cost.alone = cost_without_states(run, cost.whole);
     return cost;
 }
 
 double follow_cost(Run &run) {
     const CachedPages cached(run);
-    int64 rows = 0;
-    for (const TableDelta &table : run.tables)
-        rows += table.rows;
-    return change_cost(run, rows);
+    return change_cost(run);
 }
 
 RebuildCost rebuild_cost(Program *program) {
@@ -278,7 +298,7 @@ RebuildCost rebuild_cost(Program *program) {
 }
 
 double reading_cost(int64 rows) {
-    return static_cast<double>(rows) * (kRead + kFold) * cpu_tuple_cost;
+    return static_cast<double>(rows) * kRead * cpu_tuple_cost;
 }
 
 } // namespace upkeep::maintain

@@ -44,7 +44,7 @@ bool is_too_much(Oid view, int64 rows) {
 }
 
 bool is_long(double cost) {
-    constexpr double kLong = 100000;
+    constexpr double kLong = 50000;
     return cost > kLong;
 }
 

@@ -20,7 +20,7 @@ RebuildCost rebuild_cost(Program *program);
 /// What it is estimated to cost to follow the change that has been read.
 double follow_cost(Run &run);
 
-/// What it costs to read so many rows of a log and to fold them.
+/// What it costs to read so many rows of a log.
 double reading_cost(int64 rows);
 
 /// Whether already to read a change of so many rows is estimated to cost more than computing the view anew; or to follow
