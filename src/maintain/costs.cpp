@@ -36,7 +36,7 @@ constexpr double kTouched = 10;
 constexpr double kTouchedByKnown = 1;
 
 /// How many times what the planner expects statements over a change take, beside one over whole tables, as measured.
-constexpr double kTerm = 1.6;
+constexpr double kTerm = 1.2;
 
 /// States are left behind by a rebuild where they take so many times what the view takes; not where all of it costs less
 /// than this (a twentieth of a second or so): there is nothing to be saved.
