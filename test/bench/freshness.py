@@ -41,8 +41,11 @@ def processor_time(server):
     """Seconds of all background processes so far, and how often they have been awake."""
     spent, awake = 0.0, 0
     for (pid,) in server.run(PROCESSES):
-        with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
-            nanoseconds, _, slices = map(int, file.read().split())
+        try:
+            with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+                nanoseconds, _, slices = map(int, file.read().split())
+        except FileNotFoundError:  # a builder that has just ended
+            continue
         spent, awake = spent + nanoseconds / 1e9, awake + slices
     return spent, awake
 
