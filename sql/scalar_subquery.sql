@@ -15,6 +15,14 @@ CREATE MATERIALIZED VIEW v6 AS SELECT a.id, b.x + (SELECT count(*) FILTER (WHERE
 -- The aggregate reads the outer row: no group can hold its value.
 CREATE MATERIALIZED VIEW v7 AS SELECT id, (SELECT max(b.x - a.v) FROM b WHERE b.aid = a.id) AS top, (SELECT count(*) FILTER (WHERE b.x > a.v) FROM b WHERE b.aid = a.id) AS more FROM a;
 CREATE MATERIALIZED VIEW v8 AS SELECT id FROM a WHERE v > (SELECT sum(b.x + a.v) FROM b) OR v = (SELECT count(b.x + a.v) FROM b WHERE b.aid = a.v);
+-- In HAVING, in the select list of a query that groups, in arguments of aggregates, in the conditions of inner joins.
+CREATE MATERIALIZED VIEW w1 AS SELECT aid, sum(x) AS s FROM b GROUP BY aid HAVING sum(x) > (SELECT 0.5 * avg(x) FROM b) AND count(*) >= (SELECT count(*) FROM a WHERE a.id = b.aid);
+CREATE MATERIALIZED VIEW w2 AS SELECT aid, count(*) AS n, (SELECT max(v) FROM a WHERE a.id = b.aid) AS top, (SELECT min(v) FROM a WHERE a.v = max(b.x)) AS low FROM b GROUP BY aid;
+CREATE MATERIALIZED VIEW w3 AS SELECT g, count(*) AS n FROM a GROUP BY g HAVING EXISTS (SELECT FROM b WHERE b.x = max(a.v)) AND max(v) NOT IN (SELECT x FROM b WHERE x > 3);
+CREATE MATERIALIZED VIEW w4 AS SELECT g, v, count(*) AS n, (SELECT count(*) FROM b WHERE b.x = v) AS m FROM a GROUP BY ROLLUP (g, v) HAVING coalesce(v, 0) < (SELECT max(x) FROM b WHERE b.aid = count(a.v));
+CREATE MATERIALIZED VIEW w5 AS SELECT g, sum(v + (SELECT count(*) FROM b WHERE b.aid = a.id)) AS s, max(v) FILTER (WHERE v > (SELECT avg(x) FROM b)) AS m FROM a GROUP BY g HAVING sum(v + (SELECT count(*) FROM b WHERE b.aid = a.id)) > 0;
+CREATE MATERIALIZED VIEW w6 AS SELECT a.id, b.x, c.x AS y FROM a JOIN b ON b.aid = a.id AND b.x >= (SELECT avg(x) FROM b i WHERE i.aid = a.id) CROSS JOIN (b c JOIN a d ON d.id = c.aid AND d.v > (SELECT max(x) FROM b)) WHERE c.id = b.id;
+CREATE MATERIALIZED VIEW w7 AS SELECT id, x, rank() OVER (ORDER BY max(v), id) AS r FROM a JOIN b USING (id) WHERE x < (SELECT avg(v) FROM a WHERE a.id > b.x) GROUP BY id, x HAVING id > (SELECT min(aid) FROM b);
 SELECT upkeep.register(c.oid) FROM pg_class c WHERE relnamespace = 'scalar'::regnamespace AND relkind = 'm' ORDER BY relname;
 CREATE VIEW wrong AS SELECT w.view, v.* FROM upkeep.views w, upkeep.verify(w.view) v;
 TABLE wrong;
@@ -35,5 +43,6 @@ TABLE wrong;
 DELETE FROM a WHERE g = 'g2';
 TABLE wrong;
 SELECT * FROM v2 WHERE n > 0 ORDER BY id;
+SELECT view::text, e.trigger, e.operator, e.strategy FROM upkeep.views v, upkeep.explain(view::text) e WHERE view::text LIKE 'w%' AND e.strategy <> 'incremental' ORDER BY view::text COLLATE "C", e.step;
 SELECT view FROM upkeep.views WHERE state <> 'active';
 DROP SCHEMA scalar CASCADE;

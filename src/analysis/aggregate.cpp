@@ -219,7 +219,7 @@ KeyColumn functional_key(Node *column) {
     return {sortable ? type->eq_opr : InvalidOid, exprCollation(column)};
 }
 
-bool Analyser::aggregate(Query *q, List *targets, int kept, Arms *arms) {
+bool Analyser::aggregate(Query *q, List *targets, int kept, List *ctes, Arms *arms) {
     Node *having = q->havingQual != nullptr ? flatten_join_alias_vars(q, q->havingQual) : nullptr;
     List *all = NIL;
     ListCell *lc;
@@ -232,13 +232,40 @@ bool Analyser::aggregate(Query *q, List *targets, int kept, Arms *arms) {
     const Arms input = *arms;
     arms->clear();
     foreach (lc, sets)
-        if (!group_by(q, targets, kept, having, static_cast<List *>(lfirst(lc)), input, arms))
+        if (!group_by(q, targets, kept, having, static_cast<List *>(lfirst(lc)), input, ctes, arms))
             return false;
     return true;
 }
 
+/// SELECT targets FROM groups WHERE having: the arm reads the groups, the only entry of the range table.
+bool Analyser::select_groups(List *targets, int kept, Node *having, List *ctes, Arm arm, Arms *result) {
+    Query *q = makeNode(Query);
+    q->commandType = CMD_SELECT;
+    RangeTblEntry *groups = makeNode(RangeTblEntry);
+    groups->rtekind = RTE_RESULT;
+    groups->eref = makeAlias("groups", NIL);
+    q->rtable = list_make1(groups);
+    q->jointree = makeFromExpr(NIL, having);
+    ListCell *lc;
+    foreach (lc, targets)
+        q->targetList = lappend(q->targetList, makeTargetEntry(static_cast<Expr *>(lfirst(lc)),
+                                                               static_cast<AttrNumber>(list_length(q->targetList) + 1),
+                                                               nullptr, false));
+    arm.rtable = q->rtable;
+    arm.bindings.resize(1);
+    arm.bindings[0].input = 0;
+    Arms arms;
+    arms.push_back(arm);
+    if (!where(q, ctes, &arms) || !project(q, visible_targets(q->targetList), kept, ctes, &arms))
+        return false;
+    for (const Arm &each : arms)
+        result->push_back(each);
+    return true;
+}
+
 /// One grouping set: a node over the input, and an arm above it.
-bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const List *set, Arms input, Arms *result) {
+bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const List *set, Arms input, List *ctes,
+                        Arms *result) {
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
     Parts parts;
     parts.set = set;
@@ -287,18 +314,11 @@ bool Analyser::group_by(Query *q, List *targets, int kept, Node *having, const L
     parts.keys = shown;
     parts.calls = NIL;
     Replace replace{&parts};
-    above.outputs =
-        reinterpret_cast<List *>(lift_links(replace_parts(reinterpret_cast<Node *>(targets), &replace), above));
-    ListCell *conjunct;
-    foreach (conjunct, conjuncts(replace_parts(having, &replace))) // which the server evaluates in any order
-        above.quals = lappend(above.quals, lift_links(static_cast<Node *>(lfirst(conjunct)), above));
-    if (refusal != nullptr)
-        return false;
-    if (!check_tree(reinterpret_cast<Node *>(above.outputs)) || !check_tree(reinterpret_cast<Node *>(above.quals)))
-        return false;
-    expand_sets(&above, kept);
-    result->push_back(above);
-    return true;
+    List *trees = list_make2(targets, having);
+    trees = castNode(List, replace_parts(reinterpret_cast<Node *>(trees), &replace));
+    ChangeVarNodes(reinterpret_cast<Node *>(trees), kInputBase, 1, 0); // the groups
+    return select_groups(static_cast<List *>(linitial(trees)), kept, static_cast<Node *>(lsecond(trees)), ctes, above,
+                         result);
 }
 
 /// A record that the call sorts by, of its own arguments: it can be made of the flow's columns.

@@ -456,4 +456,42 @@ bool is_infallible(Node *expression) {
     return !may_fail(expression, nullptr);
 }
 
+namespace {
+
+bool any_is_null(const List *expressions);
+
+/// NULL whatever the columns are.
+bool is_always_null(Node *expression) {
+    switch (nodeTag(expression)) {
+    case T_Const:
+        return castNode(Const, expression)->constisnull;
+    case T_RelabelType:
+        return is_always_null(reinterpret_cast<Node *>(castNode(RelabelType, expression)->arg));
+    case T_OpExpr:
+        return op_strict(castNode(OpExpr, expression)->opno) && !castNode(OpExpr, expression)->opretset &&
+               any_is_null(castNode(OpExpr, expression)->args);
+    case T_FuncExpr:
+        return func_strict(castNode(FuncExpr, expression)->funcid) && !castNode(FuncExpr, expression)->funcretset &&
+               any_is_null(castNode(FuncExpr, expression)->args);
+    default:
+        return false;
+    }
+}
+
+bool any_is_null(const List *expressions) {
+    ListCell *lc;
+    foreach (lc, expressions)
+        if (is_always_null(static_cast<Node *>(lfirst(lc))))
+            return true;
+    return false;
+}
+
+} // namespace
+
+bool is_never_true(Node *condition) {
+    const Const *constant = IsA(condition, Const) ? castNode(Const, condition) : nullptr;
+    return constant != nullptr && !constant->constisnull ? !DatumGetBool(constant->constvalue)
+                                                         : is_always_null(condition);
+}
+
 } // namespace upkeep::analysis

@@ -24,9 +24,9 @@ const pg::Refusal *row_locking();
 const pg::Refusal *tablesample();
 
 /// The refusal of a SEARCH or CYCLE clause in whose paths PostgreSQL is free, or nullptr: it adds their columns to the
-/// recursive term behind its back, so that DISTINCT keeps one of several paths, and LIMIT and windows do not sort by them.
+/// recursive term behind its back, so that DISTINCT keeps one of several paths, and LIMIT and windows do not sort by
+/// them.
 const pg::Refusal *check_paths(const CommonTableExpr *cte);
-
 
 /// True if evaluating the expression can never raise an error (every function in it is leakproof, or it is a plain
 /// equality of columns).
@@ -34,8 +34,11 @@ bool is_infallible(Node *expression);
 /// The same of a node without what is below it.
 bool may_fail_by_itself(Node *node);
 
-/// The code of a refusal that nobody is shown: a construct has no rule here, and another way is tried. The last is to run
-/// the query whole.
+/// Whether the condition lets no row pass: it is false, or a constant NULL in it makes it NULL.
+bool is_never_true(Node *condition);
+
+/// The code of a refusal that nobody is shown: a construct has no rule here, and another way is tried. The last is to
+/// run the query whole.
 inline constexpr const char *kNoRule = "no-rule";
 
 const pg::Refusal *make_refusal(const char *code, const char *what, const char *why, const char *hint);

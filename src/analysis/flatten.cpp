@@ -49,6 +49,7 @@ bool Analyser::query_level(Query *q, List *ctes, Arms *out) {
     if (q->setOperations != nullptr)
         return set_operation(q, q->setOperations, ctes, out) && limit(q, visible_targets(q->targetList), out);
 
+    move_scalar_conditions(q);
     Arm start;
     start.bindings.resize(list_length(q->rtable));
     start.rtable = q->rtable;
@@ -58,7 +59,7 @@ bool Analyser::query_level(Query *q, List *ctes, Arms *out) {
     foreach (lc, q->jointree->fromlist)
         if (!from_item(q, static_cast<Node *>(lfirst(lc)), ctes, out))
             return false;
-    if (!lift_scalars(q, ctes, out) || !add_quals(q, q->jointree->quals, ctes, out))
+    if (!where(q, ctes, out))
         return false;
 
     q->targetList = castNode(List, flatten_join_alias_vars(q, reinterpret_cast<Node *>(q->targetList)));
@@ -66,7 +67,7 @@ bool Analyser::query_level(Query *q, List *ctes, Arms *out) {
         guard_window_arguments(q);
     int kept;
     List *targets = targets_of(q, &kept);
-    if (!(q->hasWindowFuncs ? windows(q, targets, kept, out) : project(q, targets, kept, out)))
+    if (!(q->hasWindowFuncs ? windows(q, targets, kept, ctes, out) : project(q, targets, kept, ctes, out)))
         return false;
     targets = list_truncate(targets, kept);
     if (q->hasDistinctOn) {
@@ -83,11 +84,29 @@ bool Analyser::query_level(Query *q, List *ctes, Arms *out) {
     return true;
 }
 
+/// WHERE, which leaves out the arms that have no rows: those that NULLs stand in for what is not there, mostly.
+bool Analyser::where(Query *q, List *ctes, Arms *arms) {
+    if (!lift_scalars(q, ctes, arms) || !add_quals(q, q->jointree->quals, ctes, arms))
+        return false;
+    Arms kept;
+    for (const Arm &arm : *arms) {
+        bool empty = false;
+        ListCell *lc;
+        foreach (lc, arm.quals)
+            empty |= is_never_true(static_cast<Node *>(lfirst(lc)));
+        if (!empty)
+            kept.push_back(arm);
+    }
+    if (!kept.empty())
+        *arms = kept;
+    return true;
+}
+
 /// The rows of a query level before windows, DISTINCT and LIMIT: these expressions, grouped where the query groups.
 /// Those beyond the first `kept` only make rows.
-bool Analyser::project(Query *q, List *targets, int kept, Arms *arms) {
+bool Analyser::project(Query *q, List *targets, int kept, List *ctes, Arms *arms) {
     if (q->hasAggs || q->groupClause != NIL || q->groupingSets != NIL || q->havingQual != nullptr)
-        return aggregate(q, targets, kept, arms);
+        return aggregate(q, targets, kept, ctes, arms);
     for (Arm &arm : *arms) {
         arm.outputs = castNode(List, resolve(reinterpret_cast<Node *>(targets), arm));
         if (refusal != nullptr || !check_tree(reinterpret_cast<Node *>(arm.outputs)))

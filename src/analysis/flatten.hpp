@@ -97,14 +97,21 @@ InputsRead inputs_read(Node *tree);
 /// become facts of `view`.
 Node *self_contained(Node *tree, List *ctes, ViewQuery *view);
 
+/// Columns of `sub`, entry `index` of the range table, that `q` does not read become NULL, where the server does not
+/// compute them either.
+void drop_unused_outputs(Query *q, int index, Query *sub);
+
+/// Conditions of inner joins that have scalar subqueries become conditions of WHERE.
+void move_scalar_conditions(Query *q);
+
 /// Whether the server computes it by itself.
 bool is_materialized(const CommonTableExpr *cte);
 
 /// Fences in what the arm has from this input, and this condition, on.
 void add_fence(Arm *arm, size_t first_input, int first_qual, bool firm);
 
-/// A conjunct above the arm's fences as it may stand beside its conditions. `filled`: the inputs that no row of NULLs in
-/// their place would pass the conditions of the same WHERE or ON.
+/// A conjunct above the arm's fences as it may stand beside its conditions. `filled`: the inputs that no row of NULLs
+/// in their place would pass the conditions of the same WHERE or ON.
 Node *behind_fences(Node *conjunct, const Arm &arm, const Bitmapset *filled);
 
 /// The conjuncts of a condition: nested ANDs pulled apart, and what all parts of an OR demand taken out of it.
@@ -145,7 +152,7 @@ class Analyser {
     bool check_member(Oid relid);
     bool check_matview(Oid relid);
     bool add_view(Query *q, RangeTblEntry *rte, int index, Arms *arms);
-    bool add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms, bool fenced = false);
+    bool add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms, bool fenced = false, bool computed = false);
     bool add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms *arms);
     bool recursive_cte(CommonTableExpr *cte, List *scopes, int *number);
     bool recursive_flow(CommonTableExpr *cte, List *scopes, GroupNode *node);
@@ -154,6 +161,7 @@ class Analyser {
     bool add_recursive_cte(RangeTblEntry *rte, int index, CommonTableExpr *cte, List *scopes, Arms *arms);
     Node *use_stored_paths(Node *expression);
     bool add_rows(RangeTblEntry *rte, int index, algebra::InputKind kind, Arms *arms);
+    bool where(Query *q, List *ctes, Arms *arms);
     bool add_quals(Query *q, Node *quals, List *ctes, Arms *arms);
     Bitmapset *filled_by(const List *conditions, const Arm &arm);
     /// The arm with a subquery's arm behind it; its outputs are those of the subquery, resolved.
@@ -209,9 +217,11 @@ class Analyser {
     Mark mark() const { return {view_->nodes.size(), view_->tables.size(), view_->facts.size()}; }
     bool retreat(const Mark &mark);
 
-    bool project(Query *q, List *targets, int kept, Arms *arms);
-    bool aggregate(Query *q, List *targets, int kept, Arms *arms);
-    bool group_by(Query *q, List *targets, int kept, Node *having, const List *set, Arms input, Arms *result);
+    bool project(Query *q, List *targets, int kept, List *ctes, Arms *arms);
+    bool aggregate(Query *q, List *targets, int kept, List *ctes, Arms *arms);
+    bool group_by(Query *q, List *targets, int kept, Node *having, const List *set, Arms input, List *ctes,
+                  Arms *result);
+    bool select_groups(List *targets, int kept, Node *having, List *ctes, Arm arm, Arms *result);
     bool bring_together(const pg::Vector<int> &numbers, int nkeys, List **shown, Arm *above);
     bool add_call(Aggref *aggref, GroupNode *node, List **columns);
     void expand_sets(Arm *arm, int visible);
@@ -220,7 +230,7 @@ class Analyser {
     bool add_node(GroupNode *node, const Arms &arms);
     bool is_determined(Node *column, const Arm &arm);
 
-    bool windows(Query *q, List *targets, int kept, Arms *arms);
+    bool windows(Query *q, List *targets, int kept, List *ctes, Arms *arms);
     bool check_windows(const Query *q, const List *calls);
     void note_keys(const Query *q);
     bool distinct_on(const Query *q, const List *targets, Arms *arms);

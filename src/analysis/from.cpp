@@ -275,12 +275,15 @@ bool Analyser::add_view(Query *q, RangeTblEntry *rte, int index, Arms *arms) {
     return add_query(q, sub, index, NIL, arms, barrier);
 }
 
-/// `fenced`: conditions around the query are evaluated for its rows alone.
-bool Analyser::add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms, bool fenced) {
+/// `fenced`: conditions around the query are evaluated for its rows alone. `computed`: so are all of its columns.
+bool Analyser::add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms, bool fenced, bool computed) {
     Arms below;
     const bool correlated = contain_vars_of_level(reinterpret_cast<Node *>(sub), 1);
     const Mark before = mark();
-    if (!query(static_cast<Query *>(copyObjectImpl(sub)), ctes, &below)) {
+    auto *read = static_cast<Query *>(copyObjectImpl(sub));
+    if (!computed)
+        drop_unused_outputs(q, index, read);
+    if (!query(read, ctes, &below)) {
         if (!retreat(before))
             return false;
         if (correlated)
@@ -311,8 +314,8 @@ bool Analyser::add_query(Query *q, Query *sub, int index, List *ctes, Arms *arms
     return refusal == nullptr;
 }
 
-/// The arms become the flow of one node. Where all read a single input, the planner passes join keys down to it: no rows
-/// are stored then.
+/// The arms become the flow of one node. Where all read a single input, the planner passes join keys down to it: no
+/// rows are stored then.
 bool Analyser::collapse_union(Arms *arms) {
     auto *node = new (palloc(sizeof(GroupNode))) GroupNode();
     const bool single = std::all_of(arms->begin(), arms->end(), [](const Arm &arm) { return arm.inputs.size() <= 1; });
@@ -329,8 +332,8 @@ bool Analyser::collapse_union(Arms *arms) {
     Arm above = arm_over_node(static_cast<int>(view_->nodes.size()) - 1);
     for (int i = 0; i < list_length((*arms)[0].outputs); i++) {
         const ColumnType &t = node->columns[static_cast<size_t>(i)];
-        above.outputs = lappend(above.outputs, makeVar(kInputBase, static_cast<AttrNumber>(i + 1), t.type, t.typmod,
-                                                       t.collation, 0));
+        above.outputs = lappend(above.outputs,
+                                makeVar(kInputBase, static_cast<AttrNumber>(i + 1), t.type, t.typmod, t.collation, 0));
     }
     arms->clear();
     arms->push_back(above);
@@ -376,7 +379,8 @@ bool Analyser::add_cte(Query *q, RangeTblEntry *rte, int index, List *ctes, Arms
             return add_recursive_cte(rte, index, cte, outer, arms);
         if (rte->ctelevelsup > 0 && contain_vars_of_level(cte->ctequery, 1))
             return no_rule("a CTE with outer references");
-        return add_query(q, castNode(Query, cte->ctequery), index, outer, arms, is_materialized(cte));
+        const bool computed = is_materialized(cte);
+        return add_query(q, castNode(Query, cte->ctequery), index, outer, arms, computed, computed);
     }
     return no_rule("a CTE that is not in sight");
 }

@@ -33,6 +33,17 @@ bool find_links(Node *node, void *context) {
     return pg::walk_tree(node, find_links, context);
 }
 
+/// Those in the arguments of the level's aggregates. FILTER keeps its argument from being evaluated.
+bool find_links_in_calls(Node *node, void *context) {
+    if (node == nullptr || IsA(node, SubLink))
+        return false;
+    if (!IsA(node, Aggref))
+        return pg::walk_tree(node, find_links_in_calls, context);
+    const auto *call = castNode(Aggref, node);
+    return find_links(reinterpret_cast<Node *>(call->aggfilter), context) ||
+           (call->aggfilter == nullptr && find_links(reinterpret_cast<Node *>(call->args), context));
+}
+
 struct Replacement {
     List *from;
     List *to;
@@ -46,6 +57,39 @@ Node *replace_nodes(Node *node, void *context) {
         if (equal(node, list_nth(replacement->from, i)))
             return static_cast<Node *>(copyObjectImpl(list_nth(replacement->to, i)));
     return pg::mutate_tree(node, replace_nodes, context);
+}
+
+/// The same in the arguments of aggregates alone.
+Node *replace_in_calls(Node *node, void *context) {
+    if (node == nullptr || IsA(node, SubLink))
+        return node;
+    if (!IsA(node, Aggref))
+        return pg::mutate_tree(node, replace_in_calls, context);
+    auto *call = static_cast<Aggref *>(copyObjectImpl(node));
+    call->args = reinterpret_cast<List *>(replace_nodes(reinterpret_cast<Node *>(call->args), context));
+    call->aggfilter = reinterpret_cast<Expr *>(replace_nodes(reinterpret_cast<Node *>(call->aggfilter), context));
+    return reinterpret_cast<Node *>(call);
+}
+
+void move_conditions(Node *item, Node **where) {
+    if (!IsA(item, JoinExpr) || castNode(JoinExpr, item)->jointype != JOIN_INNER)
+        return;
+    auto *join = castNode(JoinExpr, item);
+    move_conditions(join->larg, where);
+    move_conditions(join->rarg, where);
+    List *staying = NIL;
+    ListCell *lc;
+    foreach (lc, conjuncts(join->quals)) {
+        auto *conjunct = static_cast<Node *>(lfirst(lc));
+        Links links;
+        find_links(conjunct, &links);
+        if (links.found == NIL)
+            staying = lappend(staying, conjunct);
+        else
+            *where = make_and_qual(*where, conjunct);
+    }
+    if (join->quals != nullptr)
+        join->quals = reinterpret_cast<Node *>(make_ands_explicit(staying));
 }
 
 struct Calls {
@@ -87,6 +131,12 @@ Query *below_aggregates(const Query *sub, List *columns) {
 }
 
 } // namespace
+
+void move_scalar_conditions(Query *q) {
+    ListCell *lc;
+    foreach (lc, q->jointree->fromlist)
+        move_conditions(static_cast<Node *>(lfirst(lc)), &q->jointree->quals);
+}
 
 /// Puts a scalar subquery's value into the arms, bound to column 1 of range table entry `index`.
 bool Analyser::add_scalar(SubLink *link, int index, List *ctes, Arms *arms) {
@@ -180,15 +230,24 @@ bool Analyser::add_scalar_to(const Arm &arm, int index, Node *target, List *call
     return true;
 }
 
-/// Scalar subqueries of WHERE and of an ungrouped select list become references to entries of their own.
+/// Scalar subqueries of WHERE, the conditions of inner joins, the select list of a query that does not group, and the
+/// arguments of aggregates become references to entries of their own.
 bool Analyser::lift_scalars(Query *q, List *ctes, Arms *arms) {
+    const bool grouped = q->hasAggs || q->groupClause != NIL || q->groupingSets != NIL || q->havingQual != nullptr;
+    auto flatten = [&](auto *&tree) {
+        tree = reinterpret_cast<std::remove_reference_t<decltype(tree)>>(
+            flatten_join_alias_vars(q, reinterpret_cast<Node *>(tree)));
+    };
+    flatten(q->jointree->quals);
+    flatten(q->targetList);
+    flatten(q->havingQual);
     Links links;
     ListCell *conjunct;
     foreach (conjunct, conjuncts(q->jointree->quals)) // which the server evaluates in any order
         find_links(static_cast<Node *>(lfirst(conjunct)), &links);
-    const bool grouped = q->hasAggs || q->groupClause != NIL || q->groupingSets != NIL || q->havingQual != nullptr;
-    if (!grouped)
-        find_links(reinterpret_cast<Node *>(q->targetList), &links);
+    auto *targets = reinterpret_cast<Node *>(q->targetList);
+    (grouped ? find_links_in_calls : find_links)(targets, &links);
+    find_links_in_calls(q->havingQual, &links);
     Replacement lifted{NIL, NIL};
     ListCell *lc;
     foreach (lc, links.found) {
@@ -215,8 +274,8 @@ bool Analyser::lift_scalars(Query *q, List *ctes, Arms *arms) {
     if (lifted.from == NIL)
         return true;
     q->jointree->quals = replace_nodes(q->jointree->quals, &lifted);
-    if (!grouped)
-        q->targetList = reinterpret_cast<List *>(replace_nodes(reinterpret_cast<Node *>(q->targetList), &lifted));
+    q->targetList = reinterpret_cast<List *>((grouped ? replace_in_calls : replace_nodes)(targets, &lifted));
+    q->havingQual = replace_in_calls(q->havingQual, &lifted);
     return true;
 }
 

@@ -208,7 +208,7 @@ void Analyser::note_keys(const Query *q) {
 }
 
 /// The targets (expressions of the query level) over the level's rows; those beyond the first `kept` only make rows.
-bool Analyser::windows(Query *q, List *targets, int kept, Arms *arms) {
+bool Analyser::windows(Query *q, List *targets, int kept, List *ctes, Arms *arms) {
     List *calls = NIL;
     collect_calls(reinterpret_cast<Node *>(targets), &calls);
     if (!check_windows(q, calls))
@@ -230,7 +230,7 @@ bool Analyser::windows(Query *q, List *targets, int kept, Arms *arms) {
                 collect_leaves(get_sortgroupclause_expr(lfirst_node(SortGroupClause, c), q->targetList), &leaves);
         }
     }
-    if (!project(q, leaves.found, list_length(leaves.found), arms))
+    if (!project(q, leaves.found, list_length(leaves.found), ctes, arms))
         return false;
 
     List *columns = leaves.found;

@@ -1,7 +1,9 @@
 """Random views over the supported grammar."""
+from contextlib import contextmanager
+
 from expressions import AMBIGUOUS, Aggregates, Expressions
-from model import Item, Select, Union, View, quote
-from operators import CLEAR, reread, statistic
+from model import Item, Ref, Select, Union, View, quote
+from operators import CLEAR, EXTREMES, reread, statistic
 from sources import Sources, spare_refs
 from values import SPARE_KINDS
 
@@ -9,6 +11,15 @@ OUTPUT_NAMES = ["g", "h", "total", "n", "w", "c1", "upkeep_d1", "select", "Odd n
                 "v", "side", "contents", "weight"]
 RICH = 0.45      # share of views with operators.py
 SHAPES = [("bag", 19), ("distinct", 11), ("group", 41), ("scalar", 7), ("union", 9), ("window", 8), ("first", 5)]
+
+
+@contextmanager
+def beside(rng):
+    """A stream of its own for what was added later, so that seeds stay what they were."""
+    state = rng.getstate()
+    rng.seed(repr(state[1][:8]) + repr(state[1][-1]))
+    yield
+    rng.setstate(state)
 
 
 class Views:
@@ -217,7 +228,28 @@ class Views:
         self.add_having(select, refs, 0.2)
         if not select.items:
             self.add_aggregates(select, refs, 1)
+        with beside(rng):
+            if self.sources.rich and not ordinals and rng.random() < 0.35:
+                self.add_grouped_subquery(select, refs)
         return select
+
+    def add_grouped_subquery(self, select, refs):
+        """A subquery above the groups, tied to their keys and aggregates, or in an aggregate's argument."""
+        rng = self.rng
+        keys = [r for r in refs if r.sql in select.group and r.kind in CLEAR]
+        largest = [Ref(f"max({r.sql})", r.kind) for r in refs if r.kind in EXTREMES and not r.wide]
+        outside = keys + largest[:rng.choice([0, 0, 1])]
+        place = rng.choice(["having", "having", "item", "argument"])
+        if place == "having":
+            self.sources.note("subquery in HAVING")
+            select.having.append(self.sources.condition_with_subquery(outside, 1))
+            return
+        self.sources.note("scalar subquery of a group" if place == "item" else "scalar subquery in an aggregate")
+        sql, kind = self.sources.scalar(outside if place == "item" else refs)
+        if place == "argument":
+            sql = rng.choice([f"count({sql})", f"count(DISTINCT {sql})", f"max(({sql})::text)"])
+            kind = "text" if sql.startswith("max") else "bigint"
+        select.items.append(Item(sql, kind, self.names[-2], bare=False, aggregate=True))
 
     def grouping_sets(self, items, text, refs, where, keys):
         """A grouping by several sets at once; its aggregates are determined."""
