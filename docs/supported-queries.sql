@@ -60,7 +60,7 @@ SELECT x.id FROM (SELECT id, total FROM orders) x WHERE x.total > 10;
 WITH x AS MATERIALIZED (SELECT id, total FROM orders) SELECT id FROM x;
 SELECT id FROM big_orders;
 
---- subquery or CTE with `GROUP BY`
+--- subquery, CTE or ordinary view with `GROUP BY`
 SELECT sum(x.total) AS all_of_them FROM (SELECT customer_id, sum(total) AS total FROM orders GROUP BY customer_id) x;
 WITH x AS (SELECT DISTINCT region FROM customer) SELECT count(*) AS n FROM x;
 
@@ -145,6 +145,7 @@ SELECT id FROM customer c WHERE EXISTS (SELECT FROM orders o WHERE o.customer_id
 SELECT id FROM customer c WHERE NOT EXISTS (SELECT FROM orders o WHERE o.customer_id = c.id) AND region = 'north';
 SELECT id FROM customer WHERE id IN (SELECT customer_id FROM orders WHERE total > 10);
 SELECT id FROM customer WHERE id = ANY (SELECT customer_id FROM orders);
+SELECT region, count(*) AS n FROM customer GROUP BY region HAVING EXISTS (SELECT FROM orders o WHERE o.customer_id = count(customer.id));
 
 --- `NOT IN (SELECT …)`
 SELECT id FROM customer WHERE id NOT IN (SELECT customer_id FROM orders);
@@ -157,12 +158,16 @@ SELECT id, id IN (SELECT customer_id FROM orders) AS buys FROM customer;
 --- scalar subquery that shows a built-in aggregate
 SELECT id, (SELECT max(total) FROM orders o WHERE o.customer_id = c.id) AS most FROM customer c;
 SELECT id FROM orders o WHERE total > (SELECT avg(total) FROM orders p WHERE p.customer_id = o.customer_id);
+SELECT region, count(*) AS n FROM customer GROUP BY region HAVING count(*) > (SELECT count(*) FROM orders);
+SELECT customer_id, (SELECT count(*) FROM line l WHERE l.order_id = o.customer_id) AS n FROM orders o GROUP BY customer_id;
+SELECT sum((SELECT count(*) FROM orders o WHERE o.customer_id = c.id)) AS s FROM customer c;
+SELECT c.id, o.id AS o FROM customer c JOIN orders o ON o.customer_id = c.id AND o.total > (SELECT avg(total) FROM orders);
 
 --- other scalar subqueries
 SELECT id, (SELECT name FROM customer c WHERE c.id = o.customer_id) AS name FROM orders o;
 SELECT id, ARRAY(SELECT o.id FROM orders o WHERE o.customer_id = c.id) AS ids FROM customer c;
-SELECT sum((SELECT max(total) FROM orders o WHERE o.customer_id = c.id)) AS s FROM customer c;
-SELECT region, count(*) AS n FROM customer GROUP BY region HAVING count(*) > (SELECT count(*) FROM orders);
+SELECT c.id, o.id AS o FROM customer c LEFT JOIN orders o ON o.customer_id = c.id AND o.total > (SELECT avg(total) FROM orders);
+SELECT sum((SELECT max(total) FROM orders o WHERE o.customer_id = c.id)) FILTER (WHERE region = 'north') AS s FROM customer c;
 
 --- whole-row reference
 SELECT o FROM orders o;
