@@ -17,8 +17,8 @@ namespace upkeep::maintain {
 
 namespace {
 
-/// In units of cpu_tuple_cost, as measured: a changed row is read from the log, and folded; a row of a target is looked up
-/// by index, locked and written; a stored row is read and compared with what was computed.
+/// In units of cpu_tuple_cost, as measured: a changed row is read from the log, and folded; a row of a target is looked
+/// up by index, locked and written; a stored row is read and compared with what was computed.
 constexpr double kRead = 15;
 constexpr double kFold = 20;
 constexpr double kWrite = 30;
@@ -30,16 +30,16 @@ constexpr double kCompare = 20;
 constexpr double kMeet = 75;
 constexpr double kLookUp = 500;
 
-/// What both summands over touched rows take, beside what the planner expects of the one over the new states, as measured.
-/// Where it does not know by how many keys rows are touched, it expects too little.
+/// What both summands over touched rows take, beside what the planner expects of the one over the new states, as
+/// measured. Where it does not know by how many keys rows are touched, it expects too little.
 constexpr double kTouched = 10;
 constexpr double kTouchedByKnown = 1;
 
 /// How many times what the planner expects statements over a change take, beside one over whole tables, as measured.
 constexpr double kTerm = 1.2;
 
-/// States are left behind by a rebuild where they take so many times what the view takes; not where all of it costs less
-/// than this (a twentieth of a second or so): there is nothing to be saved.
+/// States are left behind by a rebuild where they take so many times what the view takes; not where all of it costs
+/// less than this (a twentieth of a second or so): there is nothing to be saved.
 constexpr double kLargeStates = 2;
 constexpr double kMuch = 5000;
 
@@ -96,8 +96,8 @@ bool reads_node_directly(const BlockProgram &block) {
     return block.direct && block.block->inputs[0].kind == algebra::InputKind::node;
 }
 
-/// All terms of the blocks over tables, and the rows that they give; what nodes will report is not known yet. `too_dear`:
-/// how many times what they take the planner expects of subqueries that are asked row by row.
+/// All terms of the blocks over tables, and the rows that they give; what nodes will report is not known yet.
+/// `too_dear`: how many times what they take the planner expects of subqueries that are asked row by row.
 Expected delta_of(Run &run, pg::Vector<BlockProgram> &blocks, double too_dear) {
     Expected sum;
     for (BlockProgram &block : blocks) {
@@ -187,10 +187,11 @@ static double contents_cost(Run &run, bool by_rows) {
     return cost;
 }
 
-/// The planner thinks lookups in memory dearer than they are. How much so, it says of the whole, which can be computed by
-/// joins with the subqueries instead.
+/// The planner thinks lookups in memory dearer than they are. How much so, it says of the whole, which can be computed
+/// by joins with the subqueries instead.
 static double lookups_too_dear(Run &run) {
-    return run.program->watches ? std::max(contents_cost(run, true) / std::max(contents_cost(run, false), 1.0), 1.0) : 1;
+    return run.program->watches ? std::max(contents_cost(run, true) / std::max(contents_cost(run, false), 1.0), 1.0)
+                                : 1;
 }
 
 /// What it costs to compute the view anew, and its states.
@@ -256,10 +257,12 @@ static std::optional<double> cost_without_states(Run &run, double whole) {
     if (whole < kMuch || !can_leave_states(*run.program))
         return std::nullopt;
     // To plan the query takes time: not again before much has changed.
-    auto &estimated = run.program->estimated;
+    Estimates &estimated = estimates_of(run.program->view);
     constexpr double kSame = 0.1;
-    if (std::abs(whole - estimated.whole) > kSame * estimated.whole)
-        estimated = {whole, contents_alone_cost(run), estimated.row};
+    if (std::abs(whole - estimated.whole) > kSame * estimated.whole) {
+        estimated.whole = whole;
+        estimated.alone = contents_alone_cost(run);
+    }
     const double alone = estimated.alone * whole / estimated.whole;
     const double large = catalog::owed_states(run.program->view) ? 1 : kLargeStates;
     return whole > large * alone ? std::optional<double>(alone) : std::nullopt;

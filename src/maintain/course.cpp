@@ -2,6 +2,8 @@
 
 #include "catalog/log.hpp"
 
+#include <cmath>
+
 namespace upkeep::maintain {
 
 namespace {
@@ -14,6 +16,13 @@ int64 count_changed(const Run &run) {
     for (const TableDelta &table : run.tables)
         rows += table.rows;
     return rows;
+}
+
+/// What following so many rows costs, judged by the last change. Larger ones cost less for each row.
+double expected_of(const Estimates &last, double rows) {
+    constexpr double kGrowth = 0.75;
+    const double ratio = last.rows > 0 ? rows / last.rows : 0;
+    return last.following * (ratio > 1 ? std::pow(ratio, kGrowth) : ratio);
 }
 
 /// While states are owed, nothing can be followed. They are worth to be built once the refreshes without them have cost
@@ -34,12 +43,34 @@ Course pay(Run &run, double owed, const RebuildCost &rebuild) {
 
 } // namespace
 
+Estimates &estimates_of(Oid view) {
+    struct Entry {
+        Oid view; // hash key
+        Estimates estimates;
+    };
+    static HTAB *entries = nullptr; // a few words for each view that the backend has refreshed
+    if (entries == nullptr) {
+        HASHCTL control{};
+        control.keysize = sizeof(Oid);
+        control.entrysize = sizeof(Entry);
+        control.hcxt = CacheMemoryContext;
+        entries = hash_create("upkeep estimates", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    }
+    bool found;
+    auto *entry = static_cast<Entry *>(hash_search(entries, &view, HASH_ENTER, &found));
+    if (!found)
+        entry->estimates = {};
+    return entry->estimates;
+}
+
 bool is_too_much(Oid view, int64 rows) {
     const char *why = nullptr;
     Program *program = rows < kCompareCosts ? nullptr : find_program(view, &why);
     if (program == nullptr)
         return false;
-    const double following = std::max(reading_cost(rows), program->estimated.row * static_cast<double>(rows));
+    Estimates &estimated = estimates_of(view);
+    estimated.asked = static_cast<double>(rows);
+    const double following = reading_cost(rows) + expected_of(estimated, estimated.asked);
     return following > rebuild_cost(program).least();
 }
 
@@ -56,14 +87,16 @@ Course choose_course(Run &run) {
     if (owed)
         return pay(run, *owed, rebuild);
     const double following = follow_cost(run);
-    run.program->estimated.row = following / static_cast<double>(count_changed(run));
+    Estimates &estimated = estimates_of(run.program->view);
+    estimated.following = following;
+    estimated.rows = estimated.asked;
     elog(DEBUG1, "following costs %.0f, a rebuild %.0f", following, rebuild.least());
     return following > rebuild.least() ? rebuild.course() : Course::follow;
 }
 
 Course choose_rebuild(Program *program) {
     const RebuildCost rebuild = rebuild_cost(program);
-    program->estimated.row /= 2; // rows that are not read may be others
+    estimates_of(program->view).following /= 2; // rows that are not read may be others
     elog(DEBUG1, "a rebuild costs %.0f, without states %.0f", rebuild.whole, rebuild.least());
     return rebuild.course();
 }

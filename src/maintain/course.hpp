@@ -14,6 +14,16 @@ struct RebuildCost {
     double least() const { return alone ? *alone : whole; }
     Course course() const { return alone ? Course::alone : Course::rebuild; }
 };
+
+/// What was estimated for a view's last refreshes, in the planner's units; 0: nothing yet. For this backend, whatever
+/// becomes of programs meanwhile.
+struct Estimates {
+    double whole = 0, alone = 0;    // computing it anew, and without its states
+    double following = 0, rows = 0; // following a change of so many rows of the log
+    double asked = 0;               // rows of the log, when it was last asked whether they are too many
+};
+Estimates &estimates_of(Oid view);
+
 RebuildCost rebuild_cost(Run &run);
 RebuildCost rebuild_cost(Program *program);
 
@@ -23,8 +33,8 @@ double follow_cost(Run &run);
 /// What it costs to read so many rows of a log.
 double reading_cost(int64 rows);
 
-/// Whether already to read a change of so many rows is estimated to cost more than computing the view anew; or to follow
-/// it, if its rows are as those of the last one.
+/// Whether to read a change of so many rows, and to follow it if its rows are as those of the last one, is estimated to
+/// cost more than computing the view anew.
 bool is_too_much(Oid view, int64 rows);
 
 /// Whether a rebuild at this cost takes long: half a second or so.

@@ -17,9 +17,9 @@ struct TermPlan {
     SPIPlanPtr plan;
     bool scoped; // of a block with a subquery: the summand
     delta::ScopeTerm scope;
-    std::uint64_t was; // sources that it reads as they were
-    bool cached = false;     // planned as if pages were in memory
-    bool by_rows = false;    // see TermWanted
+    std::uint64_t was;    // sources that it reads as they were
+    bool cached = false;  // planned as if pages were in memory
+    bool by_rows = false; // see TermWanted
 };
 
 struct BlockProgram {
@@ -32,8 +32,8 @@ struct BlockProgram {
     std::span<pg::ColumnOps> wide_ops;
     Evaluator *wide_outputs; // conditions evaluated by SQL
     Evaluator *wide_all;
-    std::uint64_t reads = 0;    // with watched inputs: the sources that the old states are made of (see old_state.hpp)
-    std::uint64_t scans = 0;    // those of them whose old rows are not asked for by keys
+    std::uint64_t reads = 0; // with watched inputs: the sources that the old states are made of (see old_state.hpp)
+    std::uint64_t scans = 0; // those of them whose old rows are not asked for by keys
     bool reads_known = false;
     pg::Vector<TermPlan> plans;
 };
@@ -106,10 +106,10 @@ struct OutputProgram {
 
 /// What is prepared for a base table when it has changed for the first time.
 struct TableProgram {
-    std::span<AttrNumber> used;   // columns that the view uses
-    std::span<pg::ColumnOps> ops; // of these
-    TupleDesc delta_desc;         // of its change as a relation for SQL
-    SPIPlanPtr changed_rows[4];   // for old states: the rows of changed images, by size class; nullptr until needed
+    std::span<AttrNumber> used;      // columns that the view uses
+    std::span<pg::ColumnOps> ops;    // of these
+    TupleDesc delta_desc;            // of its change as a relation for SQL
+    SPIPlanPtr changed_rows[4];      // for old states: the rows of changed images, by size class; nullptr until needed
     std::span<Evaluator *> relevant; // a row that none of them accepts takes part in nothing; empty: all rows may
 };
 
@@ -128,11 +128,6 @@ struct Program {
     bool scoped;         // some step reads touched groups again as a matter of course
     const char *layout;  // how rows are stored, as text
     pg::Vector<std::pair<const char *, const char *>> settings;
-    /// What the view alone was estimated to cost when all of it was to cost so much, and to follow a changed row; 0: not
-    /// yet.
-    struct {
-        double whole = 0, alone = 0, row = 0;
-    } estimated;
 };
 
 /// What analysis and layout make of a view's query, before any state exists.
