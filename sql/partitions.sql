@@ -231,6 +231,44 @@ INSERT INTO log VALUES (2, 5);
 SELECT view, state FROM upkeep.views ORDER BY view;
 SELECT * FROM wrong();
 
+-- Which rows are a default partition's changes with the others. What waits to be followed, to commit or in the log, was written under
+-- other bounds.
+CREATE TABLE kept (id int PRIMARY KEY, v int) PARTITION BY LIST (id);
+CREATE TABLE kept1 PARTITION OF kept FOR VALUES IN (1, 2);
+CREATE TABLE rest PARTITION OF kept DEFAULT PARTITION BY HASH (id);
+CREATE TABLE rest1 PARTITION OF rest FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+CREATE MATERIALIZED VIEW at_once AS SELECT id, v FROM rest;
+CREATE MATERIALIZED VIEW at_commit AS SELECT id, v FROM rest;
+CREATE MATERIALIZED VIEW later AS SELECT id, v FROM rest1;
+SELECT upkeep.register('at_once'), upkeep.register('at_commit', 'commit'), upkeep.register('later', 'deferred');
+SELECT upkeep.refresh('later');
+BEGIN;
+INSERT INTO kept VALUES (1, 1), (3, 3);
+ALTER TABLE kept DETACH PARTITION kept1;
+COMMIT;
+SELECT * FROM wrong();
+SELECT upkeep.refresh('later');
+SELECT * FROM later ORDER BY id;
+INSERT INTO kept VALUES (5, 5), (6, 6), (7, 7);
+SELECT upkeep.refresh('later');
+BEGIN;
+DELETE FROM kept WHERE id = 5;
+SAVEPOINT s;
+UPDATE kept SET v = 66 WHERE id = 6;
+CREATE TABLE kept5 PARTITION OF kept FOR VALUES IN (5);
+ROLLBACK TO s;
+CREATE TABLE kept5 (id int PRIMARY KEY, v int);
+ALTER TABLE kept ATTACH PARTITION kept5 FOR VALUES IN (5, 8);
+INSERT INTO kept VALUES (5, 55), (8, 88), (9, 99);
+DROP TABLE kept5;
+UPDATE kept SET v = -v WHERE id IN (3, 7);
+COMMIT;
+SELECT * FROM wrong();
+SELECT upkeep.refresh('later');
+SELECT * FROM later ORDER BY id;
+SELECT * FROM wrong();
+SELECT view::text, state FROM upkeep.views WHERE view::text IN ('at_once', 'at_commit', 'later') ORDER BY 1;
+
 DROP SCHEMA parts CASCADE;
 DROP SERVER void;
 DROP FOREIGN DATA WRAPPER void;

@@ -206,6 +206,17 @@ SELECT * FROM upkeep.verify('hidden_keys');
 DELETE FROM forms WHERE g < 3;
 SELECT count(*) FROM upkeep.verify('hidden_keys') WHERE side = 'view';
 
+-- Beside keys that make rows.
+CREATE MATERIALIZED VIEW made_keys AS SELECT n, count(*) FROM forms GROUP BY generate_series(1, g - 2), n HAVING count(*) > 0;
+SELECT upkeep.register('made_keys');
+INSERT INTO forms VALUES (4, 1.000), (5, 1.000), (5, 2.0);
+SELECT * FROM upkeep.verify('made_keys');
+INSERT INTO forms SELECT 3, 1.00 FROM generate_series(1, 40);
+SELECT * FROM upkeep.verify('made_keys');
+SELECT upkeep.unregister('made_keys');
+DELETE FROM forms WHERE n::text IN ('1', '1.0');
+SELECT count(*) > 0 AS differs FROM upkeep.verify('made_keys') WHERE side = 'view';
+
 -- Keys of grouping sets.
 CREATE TABLE cells (id int, g numeric, h numeric, v int);
 INSERT INTO cells VALUES (1, 2.0, 7, 1), (2, 3, 3, 3), (3, 3, NULL, 3);

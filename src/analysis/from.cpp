@@ -250,6 +250,7 @@ int Analyser::add_source(const RangeTblEntry *rte) {
         view_->facts.push_back({RelationRelationId, rte->relid, 0, "table"});
         view_->facts.push_back({RelationRelationId, rte->relid, 0, "members"});
         view_->facts.push_back({RelationRelationId, rte->relid, 0, "feed"});
+        view_->facts.push_back({RelationRelationId, rte->relid, 0, "bounds"});
     }
     return source;
 }

@@ -166,8 +166,72 @@ Query *query_of_set(const Query *query, const List *refs) {
     return arm;
 }
 
+/// Group keys that make rows, and the columns that stand for them.
+struct SetKeys {
+    List *keys = NIL;
+    int index; // of the range table
+};
+
+Node *replace_set_keys(Node *node, void *context) {
+    if (node == nullptr)
+        return nullptr;
+    const auto *sets = static_cast<SetKeys *>(context);
+    int number = 0;
+    ListCell *cell;
+    foreach (cell, sets->keys) {
+        number++;
+        if (equal(node, lfirst(cell)))
+            return reinterpret_cast<Node *>(makeVar(sets->index, static_cast<AttrNumber>(number), exprType(node),
+                                                    exprTypmod(node), exprCollation(node), 0));
+    }
+    return pg::mutate_tree(node, replace_set_keys, context);
+}
+
+// GROUP BY generate_series(1, x)  =  … , LATERAL (SELECT generate_series(1, x) AS c1) GROUP BY c1
+void take_sets_below(Query *query) {
+    SetKeys sets{NIL, list_length(query->rtable) + 1};
+    Query *below = makeNode(Query);
+    below->commandType = CMD_SELECT;
+    below->canSetTag = true;
+    below->hasTargetSRFs = true;
+    below->hasSubLinks = query->hasSubLinks;
+    below->jointree = makeFromExpr(NIL, nullptr);
+    List *names = NIL;
+    ListCell *cell;
+    foreach (cell, query->groupClause) {
+        Node *key = get_sortgroupclause_expr(lfirst_node(SortGroupClause, cell), query->targetList);
+        if (!expression_returns_set(key) || has_expression(sets.keys, key))
+            continue;
+        sets.keys = lappend(sets.keys, key);
+        auto *inside = static_cast<Node *>(copyObjectImpl(key));
+        IncrementVarSublevelsUp(inside, 1, 0);
+        char *name = psprintf("c%d", list_length(sets.keys));
+        below->targetList =
+            lappend(below->targetList, makeTargetEntry(reinterpret_cast<Expr *>(inside),
+                                                       static_cast<AttrNumber>(list_length(sets.keys)), name, false));
+        names = lappend(names, makeString(name));
+    }
+    if (sets.keys == NIL)
+        return;
+    RangeTblEntry *entry = makeNode(RangeTblEntry);
+    entry->rtekind = RTE_SUBQUERY;
+    entry->subquery = below;
+    entry->lateral = true;
+    entry->inFromCl = true;
+    entry->alias = entry->eref = makeAlias("sets", names);
+    query->rtable = lappend(query->rtable, entry);
+    RangeTblRef *reference = makeNode(RangeTblRef);
+    reference->rtindex = sets.index;
+    query->jointree->fromlist = lappend(query->jointree->fromlist, reference);
+    query->targetList = castNode(List, replace_set_keys(reinterpret_cast<Node *>(query->targetList), &sets));
+    query->havingQual = replace_set_keys(query->havingQual, &sets);
+    query->hasTargetSRFs = expression_returns_set(reinterpret_cast<Node *>(query->targetList));
+}
+
 /// GROUP BY of several sets is the UNION ALL of a GROUP BY for each.
 void add_sets(Query *query, pg::Vector<Query *> *arms) {
+    if (query->hasTargetSRFs)
+        take_sets_below(query);
     List *sets = NIL;
     if (query->groupingSets != NIL && is_plain_grouping(query) && !checkExprHasSubLink(query->havingQual) &&
         !checkExprHasSubLink(reinterpret_cast<Node *>(query->targetList)))
@@ -176,8 +240,7 @@ void add_sets(Query *query, pg::Vector<Query *> *arms) {
         arms->push_back(query);
         return;
     }
-    query->targetList =
-        castNode(List, flatten_join_alias_vars(query, reinterpret_cast<Node *>(query->targetList)));
+    query->targetList = castNode(List, flatten_join_alias_vars(query, reinterpret_cast<Node *>(query->targetList)));
     query->havingQual = flatten_join_alias_vars(query, query->havingQual);
     ListCell *cell;
     foreach (cell, sets)

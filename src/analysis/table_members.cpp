@@ -4,7 +4,6 @@
 
 extern "C" {
 #include "optimizer/optimizer.h"
-#include "utils/partcache.h"
 }
 
 namespace upkeep::analysis {
@@ -13,14 +12,6 @@ namespace {
 
 bool contains(const pg::Vector<Oid> &relids, Oid relid) {
     return std::find(relids.begin(), relids.end(), relid) != relids.end();
-}
-
-/// The constraint by which rows are this partition's, over its own columns.
-List *partition_condition(Oid relid) {
-    Relation rel = table_open(relid, AccessShareLock);
-    List *condition = static_cast<List *>(copyObjectImpl(RelationGetPartitionQual(rel)));
-    table_close(rel, NoLock);
-    return condition;
 }
 
 constexpr int kWholeRow = 0 - FirstLowInvalidHeapAttributeNumber;
@@ -83,7 +74,7 @@ pg::Vector<Captured> captured_relations(const ViewQuery &query) {
     for (const TableSource &source : query.tables) {
         Bitmapset *used = bms_copy(source.used);
         if (!source.ancestors.empty() && get_rel_relispartition(source.relid))
-            pull_varattnos(reinterpret_cast<Node *>(partition_condition(source.relid)), 1, &used);
+            pull_varattnos(reinterpret_cast<Node *>(catalog::partition_condition(source.relid)), 1, &used);
         for (Oid relid : source.ancestors)
             add(source, used, relid);
         for (Oid relid : source.members)
@@ -112,7 +103,7 @@ Passage find_passage(const TableSource &source, Oid from) {
     if (!passage.passes && contains(source.ancestors, from) && get_rel_relispartition(source.relid) &&
         !source.members.empty()) {
         passage.passes = true;
-        passage.condition = partition_condition(source.relid);
+        passage.condition = catalog::partition_condition(source.relid);
     }
     if (!passage.passes || from == source.relid)
         return passage;

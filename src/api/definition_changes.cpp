@@ -2,6 +2,7 @@
 
 #include "capture/capture.hpp"
 #include "capture/nesting.hpp"
+#include "capture/pending.hpp"
 #include "catalog/registration.hpp"
 #include "maintain/maintain.hpp"
 #include "pg/subtransaction.hpp"
@@ -22,19 +23,34 @@ char *describe_fact(const catalog::Fact &fact) {
                              strcmp(fact.kind, "foreign-key") == 0 ? "foreign key" : fact.kind);
 }
 
+// Whether there may be changes that the view has still to follow.
+bool waits(const catalog::Registration &registration) {
+    return registration.mode == catalog::Mode::deferred ||
+           (registration.mode == catalog::Mode::commit &&
+            capture::find_pending(capture::Scope::transaction) != nullptr);
+}
+
+// What has to be made anew for a fact that has changed. Changes that wait are told apart by the partitions' bounds:
+// those of a default partition are not what they were then.
+Rebuild needed_for(const catalog::Fact &fact, const catalog::Registration &registration) {
+    const std::string_view kind = fact.kind;
+    if (kind == "bounds" && !waits(registration)) {
+        return Rebuild::bounds;
+    }
+    return kind == "feed" ? Rebuild::feed : kind == "members" ? Rebuild::members : Rebuild::everything;
+}
+
 // Why a view is not what it was, or nullptr; `scope` is what has to be made anew for it.
-const char *find_changed_fact(Oid view, Rebuild *scope) {
+const char *find_changed_fact(const catalog::Registration &registration, Rebuild *scope) {
     const char *changed = nullptr;
-    const pg::Vector<catalog::Fact> facts = catalog::facts(view);
+    const pg::Vector<catalog::Fact> facts = catalog::facts(registration.view);
     AcceptInvalidationMessages();
     for (const catalog::Fact &fact : facts) {
         const char *now = catalog::fact_fingerprint(fact.kind, fact.classid, fact.objid, fact.subid);
         if (strcmp(now, fact.fingerprint) == 0) {
             continue;
         }
-        const Rebuild needed = strcmp(fact.kind, "feed") == 0      ? Rebuild::feed
-                               : strcmp(fact.kind, "members") == 0 ? Rebuild::members
-                                                                   : Rebuild::everything;
+        const Rebuild needed = needed_for(fact, registration);
         *scope = changed != nullptr ? std::max(*scope, needed) : needed;
         changed = describe_fact(fact);
         if (*scope == Rebuild::everything) {
@@ -65,6 +81,10 @@ pg::Vector<Oid> try_follow_members(const pg::Vector<Oid> &views) {
 }
 
 void follow_change(const catalog::Registration &registration, const char *what, Rebuild scope) {
+    if (scope == Rebuild::bounds) {
+        catalog::renew_facts(registration.view, "bounds");
+        return;
+    }
     if (scope == Rebuild::feed && registration.mode == catalog::Mode::deferred) {
         // Rows that come from elsewhere are logged as ever.
         catalog::renew_facts(registration.view, "feed");
@@ -278,18 +298,18 @@ pg::Vector<Changed> find_changed() {
             !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(registration.view))) {
             continue;
         }
-        Rebuild scope = Rebuild::feed;
-        const char *what = find_changed_fact(registration.view, &scope);
+        Rebuild scope = Rebuild::bounds;
+        const char *what = find_changed_fact(registration, &scope);
         auto add_change = [&](const char *more) {
             if (more) {
                 what = more;
                 scope = Rebuild::everything;
             }
         };
-        if (scope == Rebuild::feed && registration.identity_lost && is_altered_by_us(registration.view)) {
+        if (scope <= Rebuild::feed && registration.identity_lost && is_altered_by_us(registration.view)) {
             add_change("The index by which upkeep finds the view's rows was dropped.");
         }
-        if (scope == Rebuild::feed && registration.mode != catalog::Mode::manual) {
+        if (scope <= Rebuild::feed && registration.mode != catalog::Mode::manual) {
             add_change(find_altered_triggers(registration.view));
         }
         if (what) {

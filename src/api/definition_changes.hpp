@@ -18,13 +18,10 @@ void begin_detaching(const Node *command);
 /// When it is detached, or its detachment has been finalized: they are activated again.
 void end_detaching(const Node *command);
 
-/// Before a command that adds or takes away partitions: what this transaction has changed in the tree and mode commit
-/// has still to follow is not told apart by the partitions' bounds any more, and its views are built anew at commit.
-void begin_partition_change(const Node *command);
-
 /// What is made anew: the contents of a view and its state, or triggers, indexes and records as well; where that does,
-/// only the rows of members of its tables, partitions and children; or nothing but the record of what feeds its tables.
-enum class Rebuild : uint8 { feed, members, rows, everything };
+/// only the rows of members of its tables, partitions and children; or nothing but the record of what feeds its tables,
+/// or of which rows go to a default partition.
+enum class Rebuild : uint8 { bounds, feed, members, rows, everything };
 
 /// Activates a view; where that is not possible, suspends it with a warning. Returns whether it is active.
 bool try_activate(Oid view, Rebuild scope);

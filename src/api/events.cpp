@@ -46,7 +46,6 @@ UPKEEP_FUNCTION(upkeep_ddl_start) {
     const EventTriggerData *event = require_event(fcinfo);
     if (!catalog::in_own_ddl()) {
         api::begin_detaching(event->parsetree);
-        api::begin_partition_change(event->parsetree);
     }
     PG_RETURN_NULL();
 }

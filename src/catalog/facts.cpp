@@ -6,6 +6,7 @@
 #include "catalog/table_tree.hpp"
 
 extern "C" {
+#include "catalog/partition.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_constraint.h"
@@ -246,8 +247,7 @@ const char *table(Oid relid) {
         append_policies(&description, relid);
     }
     const char *found = psprintf("%c%c%c%c %s", form->relkind, form->relpersistence, form->relrowsecurity ? 'r' : '-',
-                                 form->relforcerowsecurity ? 'f' : '-',
-                                 description.len > 0 ? digest(description) : "");
+                                 form->relforcerowsecurity ? 'f' : '-', description.len > 0 ? digest(description) : "");
     ReleaseSysCache(tuple);
     return found;
 }
@@ -332,6 +332,24 @@ static const char *feed(Oid relid) {
     return fed.data;
 }
 
+/// Which rows a partition has that is a default one, or below one: those that no other has, so that it changes with
+/// them.
+static const char *bounds(Oid relid) {
+    bool has_rest = false;
+    for (Oid part = relid; !has_rest && get_rel_relispartition(part);) {
+        const Oid parent = get_partition_parent(part, true);
+        has_rest = get_default_partition_oid(parent) == part;
+        part = parent;
+    }
+    if (!has_rest) {
+        return "";
+    }
+    StringInfoData written;
+    initStringInfo(&written);
+    appendStringInfoString(&written, nodeToString(partition_condition(relid)));
+    return digest(written);
+}
+
 static const char *owner(Oid relid) {
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
     if (!HeapTupleIsValid(tuple)) {
@@ -367,6 +385,9 @@ const char *fact_fingerprint(const char *kind, Oid classid, Oid objid, int32 sub
     }
     if (name == "feed") {
         return feed(objid);
+    }
+    if (name == "bounds") {
+        return bounds(objid);
     }
     if (name == "row") {
         return row_type(objid);

@@ -60,8 +60,9 @@ void set_state_tables(Oid view, const StateTable *tables, int n);
 struct Fact {
     Oid classid, objid;
     int32 subid;
-    const char *kind; // "not-null", "key", "foreign-key", "function", "enum", "view", "table", "row", "members",
-                      // "feed" (which members and ancestors subscriptions feed), "owner"
+    const char *kind;        // "not-null", "key", "foreign-key", "function", "enum", "view", "table", "row", "members",
+                             // "feed" (which members and ancestors subscriptions feed), "bounds" (of a default
+                             // partition), "owner"
     const char *fingerprint; // text that changes when the fact changes
 };
 void set_facts(Oid view, const Fact *facts, int n);
@@ -84,8 +85,9 @@ pg::Vector<Fact> facts(Oid view); // as stored
 /// Stores what the facts of one kind are now.
 void renew_facts(Oid view, const char *kind);
 
-/// Remembers that the background could not bring a deferred view up to date, and why. What it holds is not to be gone on
-/// from if nothing is logged for it at present: it is built anew, then. Nothing is written for a view that is not active.
+/// Remembers that the background could not bring a deferred view up to date, and why. What it holds is not to be gone
+/// on from if nothing is logged for it at present: it is built anew, then. Nothing is written for a view that is not
+/// active.
 void mark_failed(Oid view, const char *why);
 
 /// Whether this transaction has changed what is stored of any view; forgotten by the call.

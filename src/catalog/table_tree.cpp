@@ -1,7 +1,9 @@
 #include "catalog/table_tree.hpp"
 
 extern "C" {
+#include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
+#include "partitioning/partbounds.h"
 }
 
 namespace upkeep::catalog {
@@ -44,6 +46,29 @@ pg::Vector<Oid> ancestors(Oid relid) {
     }
     std::reverse(found.begin(), found.end());
     return found;
+}
+
+List *partition_condition(Oid relid) {
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+    if (!HeapTupleIsValid(tuple)) {
+        return NIL;
+    }
+    bool isnull;
+    const Datum bound = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relpartbound, &isnull);
+    auto *spec = isnull ? nullptr : static_cast<PartitionBoundSpec *>(stringToNode(TextDatumGetCString(bound)));
+    ReleaseSysCache(tuple);
+    if (spec == nullptr) {
+        return NIL;
+    }
+    const Oid above = get_partition_parent(relid, true);
+    List *condition = partition_condition(above);
+    const Relation parent = table_open(above, AccessShareLock);
+    const Relation relation = table_open(relid, AccessShareLock);
+    condition =
+        map_partition_varattnos(list_concat(condition, get_qual_from_partbound(parent, spec)), 1, relation, parent);
+    table_close(relation, NoLock);
+    table_close(parent, NoLock);
+    return condition;
 }
 
 bool has_inheritance_children(Oid relid) {

@@ -12,6 +12,10 @@ pg::Vector<Oid> table_and_heirs(Oid relid, LOCKMODE lock);
 /// locks.
 pg::Vector<Oid> ancestors(Oid relid);
 
+/// The condition by which rows are this partition's, over its own columns; NIL if it is none. Read anew: of a partition
+/// below a default one the server may have an old condition in its cache.
+List *partition_condition(Oid relid);
+
 /// True where the transition tables of a statement do not say what it changed, so that rows are captured one by one.
 /// For a parent or child by ordinary inheritance: those of a statement on a parent hold rows of its children too, and
 /// do not tell whose is whose. For a partitioned table or partition with a stored generated column: of a row that goes

@@ -34,7 +34,8 @@ bool reads_relation(const Program &program, Oid relid) {
     if (program.view == relid)
         return true;
     for (const analysis::TableSource &table : program.query->tables)
-        if (table.relid == relid)
+        if (table.relid == relid ||
+            std::find(table.ancestors.begin(), table.ancestors.end(), relid) != table.ancestors.end())
             return true;
     for (const analysis::Reliance &fact : program.query->facts)
         if (fact.objid == relid)
