@@ -268,6 +268,35 @@ SELECT upkeep.refresh('later');
 SELECT * FROM later ORDER BY id;
 SELECT * FROM wrong();
 SELECT view::text, state FROM upkeep.views WHERE view::text IN ('at_once', 'at_commit', 'later') ORDER BY 1;
+-- A new partition brings a deferred view nothing that is not in the log: it is not built anew, and consumes what has changed before and since.
+CREATE TABLE grown (id int, v int) PARTITION BY RANGE (id);
+CREATE TABLE grown1 PARTITION OF grown FOR VALUES FROM (0) TO (10);
+CREATE MATERIALIZED VIEW of_grown AS SELECT v, count(*) AS n FROM grown GROUP BY v;
+SELECT upkeep.register('of_grown', 'deferred');
+SELECT upkeep.refresh('of_grown');
+INSERT INTO grown VALUES (1, 1), (2, 2);
+BEGIN;
+CREATE TABLE grown2 PARTITION OF grown FOR VALUES FROM (10) TO (20) PARTITION BY LIST (id);
+CREATE TABLE grown21 PARTITION OF grown2 DEFAULT;
+INSERT INTO grown VALUES (11, 1);
+INSERT INTO grown2 VALUES (12, 1);
+INSERT INTO grown21 VALUES (13, 1);
+COMMIT;
+UPDATE grown SET v = 3 WHERE id IN (1, 13);
+SELECT upkeep.refresh('of_grown');
+SELECT * FROM of_grown ORDER BY v;
+-- With rows it is.
+CREATE TABLE grown3 (id int, v int);
+INSERT INTO grown3 VALUES (21, 1);
+ALTER TABLE grown ATTACH PARTITION grown3 FOR VALUES FROM (20) TO (30);
+SELECT upkeep.refresh('of_grown');
+ALTER TABLE grown DETACH PARTITION grown3;
+DELETE FROM grown3;
+ALTER TABLE grown ATTACH PARTITION grown3 FOR VALUES FROM (20) TO (30);
+INSERT INTO grown VALUES (22, 4);
+SELECT upkeep.refresh('of_grown');
+SELECT * FROM of_grown ORDER BY v;
+SELECT * FROM wrong();
 
 DROP SCHEMA parts CASCADE;
 DROP SERVER void;

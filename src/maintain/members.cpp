@@ -1,6 +1,7 @@
 // Partitions and children that come and go: their rows are a change like any other.
 #include "analysis/table_members.hpp"
 #include "capture/pending.hpp"
+#include "catalog/log.hpp"
 #include "catalog/registration.hpp"
 #include "maintain/maintain.hpp"
 #include "maintain/pass.hpp"
@@ -22,6 +23,7 @@ struct Turnover {
 struct Follower {
     Oid view;
     const Design *design;
+    bool deferred;
 };
 
 pg::Vector<Oid> without(const pg::Vector<Oid> &all, const pg::Vector<Oid> &some) {
@@ -82,13 +84,44 @@ pg::Vector<capture::TableChange> read_turnover(const pg::Vector<Turnover> &all) 
     return changes;
 }
 
+/// No rows, and none of its changes is in a log.
+bool is_blank(Oid relid) {
+    catalog::Log log;
+    if (catalog::find_log(relid, &log))
+        return false;
+    Relation rel = table_open(relid, ShareRowExclusiveLock);
+    bool blank = true;
+    if (rel->rd_rel->relkind == RELKIND_RELATION) {
+        const Snapshot now = RegisterSnapshot(GetLatestSnapshot());
+        TupleTableSlot *slot = table_slot_create(rel, nullptr);
+        TableScanDesc scan = table_beginscan(rel, now, 0, nullptr);
+        blank = !table_scan_getnextslot(scan, ForwardScanDirection, slot);
+        table_endscan(scan);
+        ExecDropSingleTupleTableSlot(slot);
+        UnregisterSnapshot(now);
+    }
+    table_close(rel, NoLock);
+    return blank;
+}
+
+/// A deferred view takes changes from the log. What is new in its tables brings none where it is empty, as a partition
+/// that has just been created.
+bool can_wait(const Follower &follower) {
+    pg::Vector<Turnover> own;
+    add_turnover(follower, &own);
+    return std::all_of(own.begin(), own.end(), [](const Turnover &turnover) {
+        return turnover.went.empty() && std::all_of(turnover.came.begin(), turnover.came.end(), is_blank);
+    });
+}
+
 /// nullptr: the view has to be activated.
-const Design *find_fitting_design(Oid view) {
+const Design *find_fitting_design(Oid view, bool *deferred) {
     catalog::Registration registration{};
     if (!catalog::find_registration(view, &registration) || !registration.active ||
-        registration.state != catalog::State::active || registration.mode == catalog::Mode::deferred ||
+        registration.state != catalog::State::active ||
         (registration.mode == catalog::Mode::commit && capture::find_pending(capture::Scope::transaction) != nullptr))
         return nullptr;
+    *deferred = registration.mode == catalog::Mode::deferred;
     Relation rel = table_open(view, AccessShareLock);
     const Oid owner = rel->rd_rel->relowner;
     const pg::Refusal *refusal = nullptr;
@@ -107,9 +140,12 @@ pg::Vector<Oid> follow_members(const pg::Vector<Oid> &views) {
     pg::Vector<Follower> followers;
     pg::Vector<Turnover> turnovers;
     pg::Vector<Oid> followed;
-    for (const Oid view : views)
-        if (const Design *design = find_fitting_design(view))
-            followers.push_back({view, design});
+    for (const Oid view : views) {
+        bool deferred;
+        const Design *design = find_fitting_design(view, &deferred);
+        if (design != nullptr && (!deferred || can_wait({view, design, deferred})))
+            followers.push_back({view, design, deferred});
+    }
     for (const Follower &follower : followers)
         for (const analysis::Captured &captured : analysis::captured_relations(*follower.design->program->query))
             if (!capture::has_triggers(captured.relid))
@@ -120,17 +156,21 @@ pg::Vector<Oid> follow_members(const pg::Vector<Oid> &views) {
         if (!lock_turnover(turnover))
             return followed;
     const pg::Vector<capture::TableChange> changes = read_turnover(turnovers);
-    pg::Vector<Oid> sources_before;
+    pg::Vector<Oid> sources_before, now;
     for (const Follower &follower : followers) {
         for (const Oid source : catalog::sources(follower.view))
             sources_before.push_back(source);
         record_sources(*follower.design);
         record_facts(*follower.design);
+        if (follower.deferred)
+            require_logs(*follower.design->program->query);
+        else
+            now.push_back(follower.view);
         forget_program(follower.view);
         followed.push_back(follower.view);
     }
     CommandCounterIncrement();
-    maintain_apart(followed, changes);
+    maintain_apart(now, changes);
     for (const capture::TableChange &change : changes)
         for (const capture::Batch &batch : change.batches)
             tuplestore_end(batch.rows);
