@@ -121,6 +121,12 @@ SELECT costs('SELECT f.id, d.w FROM f, d WHERE (f.k = d.k AND f.v > 90) OR (f.k 
 -- Many occurrences that change at once: old states are looked up by index too.
 SELECT costs('SELECT a.id, o.v FROM f a JOIN f b ON b.p = a.id JOIN f c ON c.p = b.id JOIN f o ON o.p = c.id WHERE a.v > 90');
 SELECT costs('SELECT a.id, b.v FROM f a LEFT JOIN f b ON b.p = a.id JOIN f c ON c.id = a.p WHERE NOT EXISTS (SELECT FROM f x WHERE x.k = a.id)');
+-- Subqueries of HAVING, and a self-join by an expression that can fail.
+SELECT costs('SELECT k, sum(v) AS s FROM f GROUP BY k HAVING sum(v) > (SELECT count(*) FROM e WHERE e.k = f.k)');
+SELECT costs('SELECT k, count(*) AS c FROM f GROUP BY k HAVING EXISTS (SELECT FROM d WHERE d.k = f.k AND d.g > 10)');
+CREATE INDEX by_expression ON f ((p + 7));
+SELECT costs('SELECT a.id AS a, b.id AS b FROM f a JOIN f b ON b.id = a.p + 7');
+DROP INDEX by_expression;
 -- Windows, DISTINCT ON, LIMIT: partitions of few rows, and the first rows by an index.
 SELECT costs('SELECT id, k, row_number() OVER (PARTITION BY k ORDER BY v, id) AS n, sum(v) OVER (PARTITION BY k) AS s FROM f WHERE v > 80');
 SELECT costs('SELECT s, v FROM (SELECT s, v, rank() OVER (PARTITION BY s ORDER BY v DESC) AS r FROM f WHERE v > 80) q WHERE r = 1');

@@ -107,6 +107,19 @@ DELETE FROM book WHERE isbn = 'x';
 SELECT * FROM authors ORDER BY id, isbn COLLATE "C";
 TABLE wrong;
 
+-- A self-join by an expression that can fail: no product of all rows, and no failure for rows that conditions leave out.
+CREATE TABLE step (n int PRIMARY KEY, on_ boolean, v int);
+INSERT INTO step SELECT i, i % 7 > 0, i % 10 FROM generate_series(1, 30) i;
+INSERT INTO step VALUES (2147483647, false, 0);
+CREATE MATERIALIZED VIEW steps AS SELECT a.n, a.v, b.v AS next, 10 / (b.v - a.v) AS slope FROM step a JOIN step b ON b.n = a.n + 1 AND b.v <> a.v WHERE a.on_;
+CREATE MATERIALIZED VIEW drops AS SELECT a.v, count(*) AS n FROM step a JOIN step b ON b.n + 1 = a.n + 2 AND b.on_ IS NOT FALSE WHERE a.on_ GROUP BY a.v;
+SELECT upkeep.register('steps'), upkeep.register('drops');
+UPDATE step SET v = v + 1 WHERE n < 20;
+UPDATE step SET on_ = NOT on_ WHERE n BETWEEN 3 AND 9;
+UPDATE step SET n = n + 100, v = 9 - v WHERE n BETWEEN 10 AND 15;
+INSERT INTO step VALUES (10, true, 4), (11, true, NULL), (12, NULL, 5);
+DELETE FROM step WHERE n IN (5, 12, 20);
+TABLE wrong;
 -- None of this was a rebuild.
 SELECT v.view FROM upkeep.views v JOIN built b ON b.view = v.view WHERE v.last_maintenance <> b.last_maintenance ORDER BY 1;
 DROP TABLE built;

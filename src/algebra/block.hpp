@@ -51,9 +51,10 @@ struct Input {
 
 /// One conjunct of the block's condition.
 struct Qual {
-    InputSet inputs; // what it reads
-    bool infallible; // evaluating it can never raise an error
-    int left = -1;   // a plain equality between columns of two inputs: the two inputs, else -1
+    InputSet inputs;    // what it reads
+    bool infallible;    // evaluating it can never raise an error
+    bool apart = false; // whatever in it may raise one reads one input: a.x + 1 = b.y * 2
+    int left = -1;      // a plain equality between columns of two inputs: the two inputs, else -1
     int right = -1;
     bool anti = false; // it ties an anti input (then it is a plain equality)
     int watched = -1;  // it says which rows a change of this watched input touches, and filters nothing

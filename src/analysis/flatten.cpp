@@ -144,6 +144,16 @@ algebra::InputSet read_inputs(Node *tree) {
     return set;
 }
 
+/// Whether something in it may raise an error and reads several inputs, or is evaluated only where another part allows
+/// it.
+bool can_fail_together(Node *node, void *context) {
+    if (node == nullptr || is_infallible(node) || algebra::size(read_inputs(node)) <= 1)
+        return false;
+    const bool evaluates_all = IsA(node, List) || IsA(node, OpExpr) || IsA(node, FuncExpr) || IsA(node, RelabelType) ||
+                               IsA(node, DistinctExpr);
+    return !evaluates_all || may_fail_by_itself(node) || pg::walk_tree(node, can_fail_together, context);
+}
+
 /// From construction numbers (kInputBase + i) to final ones (i + 1).
 Node *renumber(Node *tree) {
     return replace_vars(tree, [](const Var *var, int depth) {
@@ -222,7 +232,7 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
     foreach (lc, block->quals) {
         auto *qual = static_cast<Node *>(lfirst(lc));
         const algebra::InputSet read = read_inputs(qual);
-        algebra::Qual shape{read, is_infallible(qual)};
+        algebra::Qual shape{read, is_infallible(qual), !can_fail_together(qual, nullptr)};
         if (!ties_inputs(qual, &shape.left, &shape.right))
             shape.left = shape.right = -1;
         for (size_t i = 0; i < arm.inputs.size(); i++)
@@ -231,7 +241,7 @@ bool Analyser::finish_block(const Arm &arm, Block *block) {
     }
     for (const auto &[input, touch] : arm.touches) {
         auto *qual = renumber(touch);
-        algebra::Qual shape{read_inputs(qual), true};
+        algebra::Qual shape{read_inputs(qual), true, true};
         if (!ties_inputs(qual, &shape.left, &shape.right))
             shape.left = shape.right = -1;
         shape.watched = input;

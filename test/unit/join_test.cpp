@@ -475,6 +475,7 @@ TEST(EvaluatesInTerm, DependsOnPhantomsFallibilityAndReach) {
     for (const InputSet changed : {two, InputSet{0b101}, InputSet{0b111}}) {
         for (const InputSet reads : {InputSet{0}, one, two, InputSet{0b111}})
             EXPECT_TRUE(evaluates_in_term({reads, true}, changed)); // else a join would become a product
+        EXPECT_TRUE(evaluates_in_term({changed, false, true}, changed)); // real rows are all that can fail
         EXPECT_TRUE(evaluates_in_term({0, false}, changed));
         EXPECT_TRUE(evaluates_in_term({one, false}, changed));
         EXPECT_FALSE(evaluates_in_term({changed, false}, changed));
