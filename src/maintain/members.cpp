@@ -104,14 +104,15 @@ bool is_blank(Oid relid) {
     return blank;
 }
 
-/// A deferred view takes changes from the log. What is new in its tables brings none where it is empty, as a partition
-/// that has just been created.
+/// A deferred view takes changes from the logs. It need not be built anew where these stay, and what comes brings none,
+/// as a partition that has just been created.
 bool can_wait(const Follower &follower) {
-    pg::Vector<Turnover> own;
-    add_turnover(follower, &own);
-    return std::all_of(own.begin(), own.end(), [](const Turnover &turnover) {
-        return turnover.went.empty() && std::all_of(turnover.came.begin(), turnover.came.end(), is_blank);
-    });
+    pg::Vector<Oid> captured;
+    for (const analysis::Captured &table : analysis::captured_relations(*follower.design->program->query))
+        captured.push_back(table.relid);
+    const pg::Vector<Oid> before = catalog::sources(follower.view);
+    const pg::Vector<Oid> came = without(captured, before);
+    return !came.empty() && without(before, captured).empty() && std::all_of(came.begin(), came.end(), is_blank);
 }
 
 /// nullptr: the view has to be activated.
