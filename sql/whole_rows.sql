@@ -58,6 +58,18 @@ ROLLBACK TO s;
 DELETE FROM t WHERE a IS NULL;
 TABLE wrong;
 COMMIT;
+-- The row of a view without a match is NULL, and not a row of NULLs, where its subquery is evaluated as it stands, too.
+CREATE VIEW pairs AS SELECT t.id AS i, u.k AS j FROM t LEFT JOIN u ON t.id + 1 = abs(u.k + t.a);
+CREATE MATERIALIZED VIEW rows_of_view AS SELECT t.id, to_jsonb(p)::text AS p, p IS NULL AS no, (p).j AS j FROM t LEFT JOIN pairs p ON t.a = p.i AND t.id <= p.i + p.j;
+CREATE MATERIALIZED VIEW first_of_view AS SELECT t.id, to_jsonb(f.p)::text AS p, num_nulls(f.p) AS n FROM t LEFT JOIN LATERAL (SELECT p FROM u LEFT JOIN pairs p ON p.i = u.k + 1 WHERE u.k = t.a ORDER BY p.i, p.j LIMIT 1) f ON true;
+SELECT upkeep.register('rows_of_view'), upkeep.register('first_of_view');
+TABLE wrong;
+UPDATE u SET k = k + 1;
+INSERT INTO t (id, a) VALUES (51, 1), (52, 2), (53, NULL);
+TABLE wrong;
+DELETE FROM u WHERE k < 3;
+TABLE wrong;
+DROP VIEW pairs CASCADE;
 -- Another set of columns.
 ALTER TABLE t RENAME w TO word;
 TABLE wrong;

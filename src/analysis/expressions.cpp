@@ -387,6 +387,8 @@ bool may_fail_by_itself(Node *node) {
     case T_List:
     case T_ScalarArrayOpExpr:
     case T_NullIfExpr:
+    case T_RowCompareExpr:
+    case T_RowExpr:
     case T_TargetEntry:
         break;
     default:

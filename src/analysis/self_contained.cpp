@@ -66,6 +66,39 @@ void contain_view(RangeTblEntry *rte, Containing *c) {
     become_subquery(rte, reinterpret_cast<Query *>(contain(query, &inside)), barrier);
 }
 
+/// The row of a view is printed as a cast of the subquery's row to the view's type, which makes a row of NULLs of the
+/// NULL that it is where an outer join has found no match.
+Expr *row_or_null(const Var *row, const RangeTblEntry *rte) {
+    RowExpr *columns = makeNode(RowExpr);
+    columns->row_typeid = row->vartype;
+    columns->row_format = COERCE_EXPLICIT_CAST;
+    columns->location = -1;
+    ListCell *lc;
+    foreach (lc, rte->subquery->targetList) {
+        const auto *entry = lfirst_node(TargetEntry, lc);
+        auto *value = reinterpret_cast<Node *>(entry->expr);
+        if (!entry->resjunk)
+            columns->args = lappend(columns->args, makeVar(row->varno, entry->resno, exprType(value), exprTypmod(value),
+                                                           exprCollation(value), 0));
+    }
+    NullTest *present = makeNode(NullTest);
+    present->arg = static_cast<Expr *>(copyObjectImpl(row));
+    present->nulltesttype = IS_NOT_NULL;
+    present->location = -1;
+    return only_where(reinterpret_cast<Expr *>(present), reinterpret_cast<Expr *>(columns));
+}
+
+void contain_rows(Query *q, int index) {
+    ListCell *lc;
+    foreach (lc, q->targetList) {
+        auto *entry = lfirst_node(TargetEntry, lc);
+        const Var *var = IsA(entry->expr, Var) ? reinterpret_cast<Var *>(entry->expr) : nullptr;
+        if (var != nullptr && var->varno == index && var->varattno == 0 && var->varlevelsup == 0 &&
+            entry->ressortgroupref == 0)
+            entry->expr = row_or_null(var, rt_fetch(index, q->rtable));
+    }
+}
+
 void contain_cte(RangeTblEntry *rte, Containing *c) {
     const int up = static_cast<int>(rte->ctelevelsup);
     if (rte->self_reference || up >= list_length(c->ctes))
@@ -101,9 +134,12 @@ Node *contain(Node *node, void *context) {
     ListCell *lc;
     foreach (lc, q->rtable) {
         auto *rte = lfirst_node(RangeTblEntry, lc);
-        if (rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_VIEW && rte->inFromCl) // not OLD and NEW of a view
+        if (rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_VIEW &&
+            rte->inFromCl) { // not OLD and NEW of a view
+
             contain_view(rte, c);
-        else if (rte->rtekind == RTE_CTE)
+            contain_rows(q, foreach_current_index(lc) + 1);
+        } else if (rte->rtekind == RTE_CTE)
             contain_cte(rte, &own);
     }
     List *kept = NIL;

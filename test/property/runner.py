@@ -8,7 +8,7 @@ from generate import prepare
 from modes import OtherModes
 
 
-REFRESH_LIMIT = "2s"     # a tenth of statement_timeout
+REFRESH_LIMIT = "500ms"    # a fortieth of statement_timeout: four changed inputs of a join take eight times a REFRESH, and more
 
 
 @dataclass
