@@ -268,6 +268,21 @@ SELECT upkeep.refresh('later');
 SELECT * FROM later ORDER BY id;
 SELECT * FROM wrong();
 SELECT view::text, state FROM upkeep.views WHERE view::text IN ('at_once', 'at_commit', 'later') ORDER BY 1;
+-- Inside a statement, whose changes wait for its end, such a command makes the view stale.
+CREATE TABLE cause (x int);
+CREATE FUNCTION detach() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO kept VALUES (20, 1), (21, 1); ALTER TABLE kept DETACH PARTITION kept20; RETURN NULL; END $$;
+CREATE TRIGGER detach AFTER INSERT ON cause FOR EACH ROW EXECUTE FUNCTION detach();
+CREATE TABLE kept20 PARTITION OF kept FOR VALUES IN (20);
+CREATE MATERIALIZED VIEW causes AS SELECT x FROM cause;
+SELECT upkeep.register('causes');
+SET client_min_messages = error;
+INSERT INTO cause VALUES (1);
+SET client_min_messages = warning;
+SELECT view::text, state, why FROM upkeep.views WHERE view::text IN ('at_once', 'at_commit', 'causes') ORDER BY 1;
+REFRESH MATERIALIZED VIEW at_once;
+REFRESH MATERIALIZED VIEW at_commit;
+SELECT upkeep.refresh('later');
+SELECT * FROM wrong();
 -- A new partition brings a deferred view nothing that is not in the log: it is not built anew, and consumes what has changed before and since.
 CREATE TABLE grown (id int, v int) PARTITION BY RANGE (id);
 CREATE TABLE grown1 PARTITION OF grown FOR VALUES FROM (0) TO (10);

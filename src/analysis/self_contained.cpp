@@ -136,7 +136,6 @@ Node *contain(Node *node, void *context) {
         auto *rte = lfirst_node(RangeTblEntry, lc);
         if (rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_VIEW &&
             rte->inFromCl) { // not OLD and NEW of a view
-
             contain_view(rte, c);
             contain_rows(q, foreach_current_index(lc) + 1);
         } else if (rte->rtekind == RTE_CTE)

@@ -25,7 +25,7 @@ char *describe_fact(const catalog::Fact &fact) {
 
 // Whether there may be changes that the view has still to follow.
 bool waits(const catalog::Registration &registration) {
-    return registration.mode == catalog::Mode::deferred ||
+    return registration.mode == catalog::Mode::deferred || capture::is_statement_open() ||
            (registration.mode == catalog::Mode::commit &&
             capture::find_pending(capture::Scope::transaction) != nullptr);
 }
@@ -80,14 +80,19 @@ pg::Vector<Oid> try_follow_members(const pg::Vector<Oid> &views) {
     return error ? pg::Vector<Oid>() : followed;
 }
 
+void renew_facts(Oid view, const char *kind) {
+    catalog::renew_facts(view, kind);
+    CommandCounterIncrement(); // no subtransaction can begin before what this has invalidated is sent
+}
+
 void follow_change(const catalog::Registration &registration, const char *what, Rebuild scope) {
     if (scope == Rebuild::bounds) {
-        catalog::renew_facts(registration.view, "bounds");
+        renew_facts(registration.view, "bounds");
         return;
     }
     if (scope == Rebuild::feed && registration.mode == catalog::Mode::deferred) {
         // Rows that come from elsewhere are logged as ever.
-        catalog::renew_facts(registration.view, "feed");
+        renew_facts(registration.view, "feed");
         return;
     }
     if (capture::is_statement_open()) {
