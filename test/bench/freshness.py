@@ -64,7 +64,7 @@ def run_freshness(server, staleness, seconds):
     delays, done = [], threading.Event()
     watcher = threading.Thread(target=watch, args=(done, delays))
     watcher.start()
-    busy, _ = used(server, lambda: server.pgbench("fresh", INSERT, seconds, clients=4, options=["-R", str(RATE)]))
+    busy, _ = used(server, lambda: server.pgbench("fresh", INSERT, ["-T", str(seconds), "-R", str(RATE)], clients=4))
     server.run("SELECT upkeep.wait('fresh.v', '60 s')")
     time.sleep(0.05)
     done.set()

@@ -35,13 +35,13 @@ class Server:
         self.run(sql)
         return (time.perf_counter() - start) * 1000
 
-    def pgbench(self, schema, script, seconds, clients=1, variables=(), options=()):
-        """Transactions per second of a script of one statement."""
+    def pgbench(self, schema, script, options, clients=1, variables=()):
+        """Transactions per second of a script of one statement; the options say for how long (-T) or how often (-t)."""
         path = os.path.join(self.scripts.name, "script.sql")
         with open(path, "w", encoding="utf-8") as file:
             file.write(script)
-        command = ["pgbench", "-n", "-M", "prepared", "-f", path, "-T", str(seconds), "-c", str(clients),
-                   "-j", str(min(clients, 2)), *options]
+        command = ["pgbench", "-n", "-M", "prepared", "-f", path, "-c", str(clients), "-j", str(min(clients, 2)),
+                   *options]
         for name, value in variables:
             command += ["-D", f"{name}={value}"]
         environment = dict(os.environ, PGOPTIONS=f"-c search_path={schema},public")

@@ -1,72 +1,22 @@
 """The parts of the benchmark: each measures its cells in interleaved rounds and returns the lines of its report."""
 
+from capture import capture
 from freshness import freshness
 from measure import Samples
 from report import factor, microseconds, milliseconds, part, rate, table
-from schemas import GROUPS, KEEPERS, MODES, PRODUCTS, customers
-
-
-def keepers_of(view):
-    return [f"{view}_{keeper}" for keeper in KEEPERS]
-
-
-def prepare(server, schemas):
-    """Brings every schema into the same state before a round: no dead rows, nothing left to write or to refresh."""
-    server.run("RESET search_path")
-    for schema in schemas:
-        if schema.endswith("_deferred"):
-            server.run(f"SELECT upkeep.refresh('{schema}.v')")
-    server.run("VACUUM ANALYZE")
-    server.run("CHECKPOINT")
-
-
-class Counter:
-    """Rows of a table from its first on, each to be deleted once."""
-
-    def __init__(self):
-        self.next = {}
-
-    def take(self, schema, n):
-        first = self.next.get(schema, 0)
-        self.next[schema] = first + n
-        return first
-
-
-DELETED = Counter()
-
-INSERT = "\\set grp random(0, {last})\n\\set val random(1, 1000)\nINSERT INTO t (grp, val) VALUES (:grp, :val);\n"
-UPDATE = "\\set id random({first}, {rows})\n\\set by random(1, 1000)\nUPDATE t SET val = val + :by WHERE id = :id;\n"
-DELETE = "\\set next :next + :clients\n\\set id :next + :client_id\nDELETE FROM {table} WHERE id = :id;\n"
-
-
-def delete_run(server, schema, relation, seconds, clients):
-    """Deletes rows that are there: each client its own, in ascending order."""
-    first = DELETED.take(schema, 0)
-    variables = [("next", first), ("clients", clients)]
-    tps = server.pgbench(schema, DELETE.format(table=relation), seconds, clients, variables)
-    # A client may be ahead of the others; what lies between is not deleted again.
-    DELETED.take(schema, int(tps * (seconds + 1) * 2) + 1000)
-    return tps
-
-
-OPERATIONS = ("INSERT", "UPDATE", "DELETE")
+from schemas import GROUPS, MODES, PRODUCTS, customers, fact_rows
+from statements import OPERATIONS, bulk_statements, delete_run, keepers_of, prepare, single_row
 
 
 def sample_single_rows(server, options, cases):
     """Transactions per second by view, clients, operation and schema."""
     samples = Samples()
-    insert = INSERT.format(last=GROUPS - 1)
-    update = UPDATE.format(first=options.rows // 2 + 1, rows=options.rows)
     for _ in range(options.rounds):
         for view, clients in cases:
-            prepare(server, keepers_of(view))
+            prepare(server, options, keepers_of(view))
             for operation in OPERATIONS:
                 for schema in keepers_of(view):
-                    if operation == "DELETE":
-                        tps = delete_run(server, schema, "t", options.seconds, clients)
-                    else:
-                        script = insert if operation == "INSERT" else update
-                        tps = server.pgbench(schema, script, options.seconds, clients)
+                    tps = single_row(server, options, schema, operation, clients)
                     samples.add(view, clients, operation, schema, tps)
     return samples
 
@@ -116,7 +66,7 @@ def loop(server, options):
     n = options.loop
     for number in range(rounds):
         if number % 3 == 0:
-            prepare(server, keepers_of("int"))
+            prepare(server, options, keepers_of("int"))
         for schema in keepers_of("int"):
             samples.add(schema, server.timed(schema, f"CALL insert_singly({n})") * 1000 / n)
     none, hand, *modes = (samples.median(s) for s in keepers_of("int"))
@@ -142,13 +92,13 @@ def joins(server, options):
              ("dimension UPDATE", DIMENSION_UPDATE)]
     for _ in range(options.rounds):
         for view in ("join", "grouped"):
-            prepare(server, keepers_of(view))
+            prepare(server, options, keepers_of(view))
             for name, script in cases:
                 for schema in keepers_of(view):
                     if script is None:
-                        tps = delete_run(server, schema, "orders", options.seconds, 1)
+                        tps = delete_run(server, schema, "orders", options.facts // 10, 1)
                     else:
-                        tps = server.pgbench(schema, script.format(**values), options.seconds)
+                        tps = server.pgbench(schema, script.format(**values), ["-T", str(options.seconds)])
                     samples.add(view, name, schema, 1e6 / tps)
     rows = []
     for view in ("join", "grouped"):
@@ -161,21 +111,6 @@ def joins(server, options):
                  + [f"{mode} / by hand, added" for mode in MODES], rows)
 
 
-def bulk_statements(view, options, number):
-    """One statement of each kind over options.bulk rows; what is inserted is what is updated and then deleted."""
-    first = 10_000_000 + number * options.bulk
-    last = first + options.bulk - 1
-    if view == "int":
-        return [("INSERT", f"INSERT INTO t SELECT i, i % {GROUPS}, i % 977 FROM generate_series({first}, {last}) i"),
-                ("UPDATE", f"UPDATE t SET val = val + 1 WHERE id BETWEEN {first} AND {last}"),
-                ("DELETE", f"DELETE FROM t WHERE id BETWEEN {first} AND {last}")]
-    n = customers(options.facts)
-    return [("INSERT", f"INSERT INTO orders SELECT i, i * 7919 % {n} + 1, i * 6607 % {PRODUCTS} + 1, i % 9 + 1 "
-                       f"FROM generate_series({first}::bigint, {last}) i"),
-            ("UPDATE", f"UPDATE orders SET quantity = quantity + 1 WHERE id BETWEEN {first} AND {last}"),
-            ("DELETE", f"DELETE FROM orders WHERE id BETWEEN {first} AND {last}")]
-
-
 BULK_VIEWS = {"int": "aggregate over one table", "join": "three-table join", "grouped": "three-table join, GROUP BY"}
 
 
@@ -184,7 +119,7 @@ def bulk(server, options):
     samples = Samples()
     for number in range(options.rounds):
         for view in BULK_VIEWS:
-            prepare(server, keepers_of(view))
+            prepare(server, options, keepers_of(view))
             for position, (name, _) in enumerate(bulk_statements(view, options, number)):
                 for schema in keepers_of(view):
                     statement = bulk_statements(view, options, number)[position][1]
@@ -210,8 +145,7 @@ def window_statements(view, options, n, number):
     if view == "int":
         return [("INSERT", f"INSERT INTO t SELECT i, i % {GROUPS}, i % 977 FROM generate_series({first}, {first + n - 1}) i"),
                 ("UPDATE", f"UPDATE t SET val = val + 1 WHERE id <= {options.rows} AND {half}")]
-    return [("INSERT", f"INSERT INTO orders SELECT i, i * 7919 % {customers(options.facts)} + 1, i * 6607 % {PRODUCTS} + 1, "
-                       f"i % 9 + 1 FROM generate_series({first}::bigint, {first + n - 1}) i"),
+    return [("INSERT", f"INSERT INTO orders {fact_rows(first, first + n - 1, options.facts)}"),
             ("UPDATE", f"UPDATE orders SET quantity = quantity + 1 WHERE id <= {options.facts} AND {half}")]
 
 
@@ -220,7 +154,7 @@ def consumption(server, options):
     samples = Samples()
     for number in range(options.rounds):
         for view in BULK_VIEWS:
-            prepare(server, keepers_of(view))
+            prepare(server, options, keepers_of(view))
             schema = f"{view}_deferred"
             for n in WINDOWS:
                 for name, statement in window_statements(view, options, n, number):
@@ -258,7 +192,7 @@ def refresh(server, options):
             relation, change = changes[view]
             script = f"\\set id random({size[view] // 2 + 1}, {size[view]})\nUPDATE {relation} SET {change} WHERE id = :id;\n"
             for schema in (none, upkeep):
-                samples.add(view, schema, 1e3 / server.pgbench(schema, script, options.seconds))
+                samples.add(view, schema, 1e3 / server.pgbench(schema, script, ["-T", str(options.seconds)]))
     rows = []
     for view, title in BULK_VIEWS.items():
         none, upkeep = f"{view}_none", f"{view}_immediate"
@@ -271,6 +205,7 @@ PARTS = {
     "loop": ("Headline: what the view adds to a single-row INSERT", loop, ["int"]),
     "single": ("Single-row statements over one table", single_rows, ["int", "num"]),
     "durable": ("Single-row statements with durable commits", durable, ["int"]),
+    "capture": ("Deferred capture beside a trigger that does nothing", capture, ["int"]),
     "joins": ("Single-row statements below a three-table join", joins, ["join", "grouped"]),
     "bulk": ("Bulk statements", bulk, ["int", "join", "grouped"]),
     "refresh": ("REFRESH beside one changed row", refresh, ["int", "join", "grouped"]),

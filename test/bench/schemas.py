@@ -7,11 +7,15 @@ GROUPS = 1000
 VALUE_TYPES = {"int": "integer", "num": "numeric(12,2)"}
 
 
+def aggregate_rows(first, last):
+    return f"SELECT i, i % {GROUPS}, (i * 7919 % 100000)::numeric / 100 FROM generate_series({first}::bigint, {last}) i"
+
+
 def aggregate_table(value_type, rows):
     return f"""
 CREATE TABLE t (id bigint PRIMARY KEY, grp integer NOT NULL, val {value_type} NOT NULL);
 CREATE SEQUENCE t_id;
-INSERT INTO t SELECT i, i % {GROUPS}, (i * 7919 % 100000)::numeric / 100 FROM generate_series(1::bigint, {rows}) i;
+INSERT INTO t {aggregate_rows(1, rows)};
 SELECT setval('t_id', {rows});
 ALTER TABLE t ALTER id SET DEFAULT nextval('t_id');
 -- One row and one transaction at a time, asynchronously committed.
@@ -67,6 +71,20 @@ CREATE TRIGGER t_deleted AFTER DELETE ON t REFERENCING OLD TABLE AS removed
     FOR EACH STATEMENT EXECUTE FUNCTION t_deleted();
 """.format(query=AGGREGATE_QUERY)
 
+# Triggers that see what those above see, and do nothing. The function returns false, which is no row and no NULL.
+EMPTY_TRIGGERS = """
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE internal AS 'pg_is_in_recovery';
+CREATE TRIGGER t_inserted AFTER INSERT ON t REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION nothing();
+CREATE TRIGGER t_updated AFTER UPDATE ON t REFERENCING NEW TABLE AS added OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION nothing();
+CREATE TRIGGER t_deleted AFTER DELETE ON t REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION nothing();
+"""
+
+
+def fact_rows(first, last, facts):
+    return (f"SELECT i, i * 7919 % {customers(facts)} + 1, i * 6607 % {PRODUCTS} + 1, i % 9 + 1 "
+            f"FROM generate_series({first}::bigint, {last}) i")
+
 
 def shop_tables(facts):
     return f"""
@@ -77,8 +95,7 @@ CREATE TABLE orders (id bigint PRIMARY KEY, customer_id integer NOT NULL, produc
 CREATE SEQUENCE orders_id;
 INSERT INTO customers SELECT i, 'customer ' || i, i % 20 FROM generate_series(1, {customers(facts)}) i;
 INSERT INTO products SELECT i, i % 25, i + 0.99 FROM generate_series(1, {PRODUCTS}) i;
-INSERT INTO orders SELECT i, i * 7919 % {customers(facts)} + 1, i * 6607 % {PRODUCTS} + 1, i % 9 + 1
-    FROM generate_series(1::bigint, {facts}) i;
+INSERT INTO orders {fact_rows(1, facts, facts)};
 SELECT setval('orders_id', {facts});
 ALTER TABLE orders ALTER id SET DEFAULT nextval('orders_id');
 CREATE INDEX ON orders (customer_id);
@@ -207,6 +224,6 @@ def script(view, keeper, rows, facts):
     """The statements that make the schema `<view>_<keeper>`; `rows` and `facts` are numbers of rows."""
     query, by_hand = VIEWS[view]
     tables = aggregate_table(VALUE_TYPES[view], rows) if view in VALUE_TYPES else shop_tables(facts)
-    keep = materialized(query, keeper) if keeper in MODES else by_hand if keeper == "hand" else ""
+    keep = {"none": "", "hand": by_hand, "empty": EMPTY_TRIGGERS}.get(keeper) if keeper not in MODES else materialized(query, keeper)
     schema = f"{view}_{keeper}"
     return f"CREATE SCHEMA {schema}; SET search_path = {schema}, public;\n{tables}{keep}\nRESET search_path;"
