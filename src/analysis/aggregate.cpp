@@ -369,8 +369,8 @@ bool Analyser::add_call(Aggref *aggref, GroupNode *node, List **columns) {
 bool Analyser::add_node(GroupNode *node, const Arms &arms) {
     if (!finish(arms, &node->input))
         return false;
-    if (node->nkeys() > kMaxParts || static_cast<int>(node->aggs.size()) > kMaxParts)
-        return no_rule("more than 60 keys or aggregates in one SELECT");
+    if (static_cast<int>(node->aggs.size()) > kMaxParts)
+        return no_rule("more than 60 aggregates in one SELECT");
     for (int i = 0; i < node->nkeys(); i++) {
         node->columns.push_back(node->input.columns[i]);
         if (get_typtype(node->columns.back().type) == TYPTYPE_PSEUDO)

@@ -19,7 +19,7 @@ inline constexpr size_t kMaxArms = 64;
 /// Each is a node with a state: CUBE of 8 columns.
 inline constexpr int kMaxGroupingSets = 256;
 
-/// At most so many keys, and aggregates, in a node: maintenance keeps sets of them as bits.
+/// At most so many aggregates in a node: maintenance keeps sets of them as bits.
 inline constexpr int kMaxParts = 60;
 
 /// While a block is under construction its inputs are Vars with varno kInputBase + number, so that they cannot be

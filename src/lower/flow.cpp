@@ -38,7 +38,8 @@ Node *key_is_null(Node *key) {
 }
 
 Node *new_column(int entry, int column, const Node *like) {
-    Var *var = makeVar(entry, static_cast<AttrNumber>(column), exprType(like), exprTypmod(like), exprCollation(like), 0);
+    Var *var =
+        makeVar(entry, static_cast<AttrNumber>(column), exprType(like), exprTypmod(like), exprCollation(like), 0);
     var->varnosyn = 0;
     return reinterpret_cast<Node *>(var);
 }
@@ -54,7 +55,7 @@ void add_condition(Query *q, Node *condition) {
     q->jointree->quals = make_and_qual(q->jointree->quals, condition);
 }
 
-using KeySet = std::uint64_t;
+using algebra::KeySet;
 
 /// What is wanted of a node's flow.
 struct Wanted {
@@ -63,13 +64,13 @@ struct Wanted {
     KeySet null_keys;
 
     bool asks_for(int k) const { return rows != Rows::all && OidIsValid(node.keys[k].equality); }
-    bool is_null(int k) const { return ((null_keys >> k) & 1) != 0; }
+    bool is_null(int k) const { return null_keys.test(static_cast<size_t>(k)); }
 
-    /// Adds the conditions on these keys, which are the first of the given expressions. `listed`: the entry of the query
-    /// that has the keys wanted, if they are listed.
-    void ask(Query *q, const List *keys, KeySet set, int listed) const {
+    /// Adds the conditions on these keys, which are the first of the given expressions. `listed`: the entry of the
+    /// query that has the keys wanted, if they are listed.
+    void ask(Query *q, const List *keys, const KeySet &set, int listed) const {
         for (int k = 0; k < node.nkeys(); k++) {
-            if (!asks_for(k) || ((set >> k) & 1) == 0)
+            if (!asks_for(k) || !set.test(static_cast<size_t>(k)))
                 continue;
             auto *key = static_cast<Node *>(list_nth(keys, k));
             add_condition(q, is_null(k) ? key_is_null(key)
@@ -80,7 +81,7 @@ struct Wanted {
     }
 
     /// The same, where listed keys are not joined yet.
-    void ask_all(Query *q, const List *keys, KeySet set) const {
+    void ask_all(Query *q, const List *keys, const KeySet &set) const {
         if (rows == Rows::of_listed) {
             q->rtable = lappend(q->rtable, keys_entry(node));
             q->jointree->fromlist = lcons(reference(list_length(q->rtable)), q->jointree->fromlist);
@@ -89,7 +90,7 @@ struct Wanted {
     }
 
     /// The same without joining: listed keys are asked for by EXISTS, NULLs directly.
-    void ask_roughly(Query *q, List *keys, KeySet set) const {
+    void ask_roughly(Query *q, List *keys, const KeySet &set) const {
         if (rows != Rows::of_listed)
             return ask(q, keys, set, 0);
         ask(q, keys, set & null_keys, 0);
@@ -110,15 +111,15 @@ struct Wanted {
 
     /// The keys whose conditions may not stand beside those of the block.
     KeySet outside(const Block &block) const {
-        KeySet set = 0;
+        KeySet set;
         for (int k = 0; k < node.nkeys(); k++)
             if (asks_for(k) && !may_stand_beside(block, static_cast<Node *>(list_nth(block.outputs, k))))
-                set |= KeySet{1} << k;
+                set.set(static_cast<size_t>(k));
         return set;
     }
 };
 
-constexpr KeySet kAllKeys = ~KeySet{0};
+const KeySet kAllKeys = ~KeySet{};
 
 /// Of a tally: the column that says which rows count, behind its keys.
 Node *filter_of(const GroupNode &node, const List *columns) {
@@ -153,7 +154,7 @@ Query *block_rows(const Block &block, const Wanted &wanted) {
     const bool filter_outside = filter != nullptr && !may_stand_beside(block, filter);
     if (filter != nullptr && !filter_outside)
         add_condition(q, filter);
-    if (outside == 0 && !filter_outside) {
+    if (outside.none() && !filter_outside) {
         wanted.ask_all(q, block.outputs, kAllKeys);
         add_targets(q, block.outputs);
         return q;
@@ -182,7 +183,7 @@ Node *key_parameter(const Node *key, int number) {
     return reinterpret_cast<Node *>(param);
 }
 
-void append_flow(StringInfo sql, const GroupNode &node, Rows rows, std::uint64_t null_keys) {
+void append_flow(StringInfo sql, const GroupNode &node, Rows rows, const KeySet &null_keys) {
     appendStringInfo(sql, "WITH %s(", kFlowName);
     for (size_t i = 0; i < node.input.columns.size(); i++)
         appendStringInfo(sql, "%sc%zu", i > 0 ? ", " : "", i + 1);

@@ -1,6 +1,7 @@
 // The input flow of a node, narrowed down to the groups that are to be read again.
 #pragma once
 
+#include "algebra/key_set.hpp"
 #include "lower/query.hpp"
 
 namespace upkeep::lower {
@@ -14,8 +15,8 @@ enum class Rows : std::uint8_t {
     of_listed, // whose keys are a row of upkeep_keys
 };
 
-/// WITH upkeep_flow(c1, …) AS NOT MATERIALIZED (…), with a blank behind it. Bit i of `null_keys`: key i is NULL.
-void append_flow(StringInfo sql, const analysis::GroupNode &node, Rows rows, std::uint64_t null_keys = 0);
+/// WITH upkeep_flow(c1, …) AS NOT MATERIALIZED (…), with a blank behind it. `null_keys`: those that are NULL.
+void append_flow(StringInfo sql, const analysis::GroupNode &node, Rows rows, const algebra::KeySet &null_keys = {});
 
 /// $number in place of a key.
 Node *key_parameter(const Node *key, int number);

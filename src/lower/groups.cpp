@@ -33,7 +33,7 @@ Query *over_flow(const GroupNode &node) {
 
 /// The columns of relation 1 as parameters, NULL where the key is.
 struct Keys {
-    std::uint64_t null_keys;
+    const algebra::KeySet &null_keys;
 };
 
 Node *keys_to_parameters(Node *node, void *context) {
@@ -41,7 +41,7 @@ Node *keys_to_parameters(Node *node, void *context) {
         return nullptr;
     if (IsA(node, Var)) {
         const int k = castNode(Var, node)->varattno - 1;
-        if ((static_cast<Keys *>(context)->null_keys >> k) & 1)
+        if (static_cast<Keys *>(context)->null_keys.test(static_cast<size_t>(k)))
             return reinterpret_cast<Node *>(makeNullConst(exprType(node), exprTypmod(node), exprCollation(node)));
         return key_parameter(node, k + 1);
     }
@@ -120,7 +120,7 @@ const char *function_text(const GroupNode &node, const char *flow = kFlowName) {
 
 } // namespace
 
-const char *partition_sql(const GroupNode &node, std::uint64_t null_keys) {
+const char *partition_sql(const GroupNode &node, const algebra::KeySet &null_keys) {
     StringInfoData sql;
     initStringInfo(&sql);
     append_flow(&sql, node, Rows::of_group, null_keys);
@@ -140,7 +140,7 @@ const char *merge_sql(const GroupNode &node) {
     return function_text(node, kRowsName);
 }
 
-const char *group_sql(const GroupNode &node, std::uint64_t null_keys, std::span<const int> wanted) {
+const char *group_sql(const GroupNode &node, const algebra::KeySet &null_keys, std::span<const int> wanted) {
     StringInfoData sql;
     initStringInfo(&sql);
     append_flow(&sql, node, Rows::of_group, null_keys);
@@ -151,7 +151,7 @@ const char *group_sql(const GroupNode &node, std::uint64_t null_keys, std::span<
     return sql.data;
 }
 
-const char *representative_sql(const GroupNode &node, std::uint64_t null_keys) {
+const char *representative_sql(const GroupNode &node, const algebra::KeySet &null_keys) {
     StringInfoData sql;
     initStringInfo(&sql);
     append_flow(&sql, node, Rows::of_group, null_keys);
@@ -162,7 +162,8 @@ const char *representative_sql(const GroupNode &node, std::uint64_t null_keys) {
     return sql.data;
 }
 
-const char *groups_sql(const GroupNode &node, Groups groups, std::span<const int> wanted, std::uint64_t null_keys) {
+const char *groups_sql(const GroupNode &node, Groups groups, std::span<const int> wanted,
+                       const algebra::KeySet &null_keys) {
     StringInfoData sql;
     initStringInfo(&sql);
     append_flow(&sql, node, rows_of(groups), null_keys);

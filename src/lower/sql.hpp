@@ -2,6 +2,7 @@
 // search_path = pg_catalog, pg_temp); expressions are deparsed by the server from analysed trees, never edited as text.
 #pragma once
 
+#include "algebra/key_set.hpp"
 #include "analysis/view_query.hpp"
 #include "delta/join.hpp"
 #include "delta/scope.hpp"
@@ -61,8 +62,8 @@ const char *old_rows_name(int source);
 
 /// Adds the sources that this summand reads, in subqueries too, and those among them of which it reads all old rows
 /// again and again, since it does not ask for them by keys. False: they cannot be read as they were.
-bool reads_relations(const analysis::Block &block, const delta::ScopeTerm &term,
-                     std::span<const OldRelation> relations, std::uint64_t *found, std::uint64_t *scanned);
+bool reads_relations(const analysis::Block &block, const delta::ScopeTerm &term, std::span<const OldRelation> relations,
+                     std::uint64_t *found, std::uint64_t *scanned);
 
 /// The summand over the old states: the relations of the set `was` are read as they were. $1 (bigint) is the
 /// number of the run.
@@ -78,27 +79,27 @@ const char *changed_rows_sql(const OldRelation &relation);
 const char *probe_sql(const analysis::Block &block, int input, algebra::InputSet kept);
 
 /// Reads one group again, for a node without nodes below: `SELECT` the wanted aggregate calls over the rows whose key
-/// equals $1 … $n; bit i of `null_keys` says that key i IS NULL (its parameter is unused).
-const char *group_sql(const analysis::GroupNode &node, std::uint64_t null_keys, std::span<const int> wanted);
+/// equals $1 … $n; `null_keys` are those that are NULL (their parameters are unused).
+const char *group_sql(const analysis::GroupNode &node, const algebra::KeySet &null_keys, std::span<const int> wanted);
 
 /// The key columns of any one row of such a group.
-const char *representative_sql(const analysis::GroupNode &node, std::uint64_t null_keys);
+const char *representative_sql(const analysis::GroupNode &node, const algebra::KeySet &null_keys);
 
 enum class Groups : std::uint8_t {
     all,
     listed, // those whose keys are rows of the named tuplestore upkeep_keys(k1, k2, …)
 };
 
-/// Reads many groups again in one statement: the key columns, then the wanted aggregate calls, grouped by the keys. Bit i
-/// of `null_keys` says that key i of all that are listed is NULL.
+/// Reads many groups again in one statement: the key columns, then the wanted aggregate calls, grouped by the keys, of
+/// which `null_keys` are NULL in all that are listed.
 const char *groups_sql(const analysis::GroupNode &node, Groups groups, std::span<const int> wanted,
-                       std::uint64_t null_keys = 0);
+                       const algebra::KeySet &null_keys = {});
 
 /// A query of the analysis as it is.
 const char *query_sql(const Query *query);
 
 /// The rows that a partition node has for one key, as for group_sql: its output columns, and perhaps more behind them.
-const char *partition_sql(const analysis::GroupNode &node, std::uint64_t null_keys);
+const char *partition_sql(const analysis::GroupNode &node, const algebra::KeySet &null_keys);
 
 /// The same for many keys, or for all.
 const char *partitions_sql(const analysis::GroupNode &node, Groups groups);

@@ -49,7 +49,8 @@ BlockProgram make_block(const Block &block) {
 AggSpec make_spec(const GroupNode &node, const AggCall &call) {
     AggSpec spec{};
     const Aggref *a = call.aggref;
-    spec.kind = call.plain ? classify_aggregate(a->aggfnoid, a->aggdistinct != NIL && call.tally < 0) : AggKind::recompute;
+    spec.kind =
+        call.plain ? classify_aggregate(a->aggfnoid, a->aggdistinct != NIL && call.tally < 0) : AggKind::recompute;
     spec.aggfnoid = a->aggfnoid;
     spec.argtypmod = -1;
     if (!call.args.empty()) {
@@ -180,8 +181,9 @@ bool lay_into_view(NodeProgram *p, const Block &top) {
     AttrNumber group_count = 0;
     for (int a = 0; a < p->naggs; a++) {
         const AggCall &call = p->node->aggs[a];
-        const bool counts_rows = call.filter < 0 && call.tally < 0 && (p->specs[a].kind == AggKind::count_star ||
-                                                     (p->specs[a].kind == AggKind::count_value && call.not_null));
+        const bool counts_rows =
+            call.filter < 0 && call.tally < 0 &&
+            (p->specs[a].kind == AggKind::count_star || (p->specs[a].kind == AggKind::count_value && call.not_null));
         if (counts_rows && group_count == 0)
             group_count = shown_as(top, nkeys + a + 1);
     }
@@ -260,9 +262,6 @@ const char *state_table_columns(NodeProgram *p) {
 namespace {
 
 const pg::Refusal *check_node(const NodeProgram &p) {
-    if (p.naggs > kMaxParts || p.node->nkeys() > kMaxParts)
-        return analysis::make_refusal(analysis::kNoRule, "more than 60 aggregates or grouping columns in one SELECT",
-                                      "Sets of them are kept as bits.", "");
     for (size_t c = 0; stores_rows(*p.node) && c < p.node->columns.size(); c++)
         if (get_typtype(p.node->columns[c].type) == TYPTYPE_PSEUDO)
             return analysis::make_refusal(
@@ -384,8 +383,8 @@ void mark_nodes_read_by_sql(Design *design) {
         bool forms = node.ambiguous_keys;
         for (int tally : node.node->tallies)
             forms |= program->nodes[tally].ambiguous_keys;
-        mark(node.blocks, node.consolidates || forms ||
-                              node.node->kind == analysis::NodeKind::partition || node.derived);
+        mark(node.blocks,
+             node.consolidates || forms || node.node->kind == analysis::NodeKind::partition || node.derived);
     }
     mark(program->output.blocks, false);
     for (const NodeProgram &node : program->nodes)
@@ -433,8 +432,8 @@ Design *design_view(Oid view, catalog::Mode mode, const Query *query, Oid owner,
     program->fixed_path |= uses_user_function(*analysed);
     for (NodeProgram &node : program->nodes) {
         const bool recursive = node.node->kind == analysis::NodeKind::fixpoint;
-        program->scoped |= node.reads_again || node.node->kind == analysis::NodeKind::partition ||
-                           (recursive && node.blocks.empty());
+        program->scoped |=
+            node.reads_again || node.node->kind == analysis::NodeKind::partition || (recursive && node.blocks.empty());
         design->state_columns.push_back(node.in_view || node.derived ? nullptr : state_table_columns(&node));
         program->fixed_path |= stores_rows(*node.node);
         for (const BlockProgram &b : node.blocks)

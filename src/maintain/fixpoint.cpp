@@ -321,18 +321,13 @@ ZSet *Fixpoint::step(const Rows &round, delta::Inputs inputs) {
 /// Of the rows that were taken out, those that S′ or what stayed still gives. One statement for each set of columns
 /// that are NULL.
 void Fixpoint::add_derivable(RowSink &sink) {
-    pg::Vector<std::uint64_t> patterns;
-    auto pattern_of = [&](const Group *row) {
-        std::uint64_t nulls = 0;
-        for (int k = 0; k < node.node->nkeys(); k++)
-            nulls |= row->nulls[k] ? std::uint64_t{1} << k : 0;
-        return nulls;
-    };
+    pg::Vector<algebra::KeySet> patterns;
+    auto pattern_of = [&](const Group *row) { return algebra::null_keys_of(row->nulls, node.node->nkeys()); };
     for (const Group *row : removed->in_lock_order())
-        if (const std::uint64_t pattern = pattern_of(row);
+        if (const algebra::KeySet pattern = pattern_of(row);
             std::find(patterns.begin(), patterns.end(), pattern) == patterns.end())
             patterns.push_back(pattern);
-    for (const std::uint64_t pattern : patterns) {
+    for (const algebra::KeySet &pattern : patterns) {
         pg::Vector<const Group *> listed;
         for (const Group *row : removed->in_lock_order())
             if (pattern_of(row) == pattern)

@@ -17,8 +17,8 @@ bool run_stored_flow_stage(Run &run, NodeProgram &node);
 void read_all(Run &run, NodeProgram &node, RowSink &sink);
 
 /// Those of the listed rows that the node's flow gives over its stored rows and the inputs as they are; under the
-/// active snapshot. Bit i of `null_keys`: column i of all of them is NULL.
-void read_derivable(Run &run, NodeProgram &node, std::span<const Group *> listed, std::uint64_t null_keys,
+/// active snapshot. `null_keys`: the columns that are NULL in all of them.
+void read_derivable(Run &run, NodeProgram &node, std::span<const Group *> listed, const algebra::KeySet &null_keys,
                     RowSink &sink);
 
 } // namespace upkeep::maintain

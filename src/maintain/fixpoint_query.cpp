@@ -47,7 +47,7 @@ void execute(Run &run, SPIPlanPtr plan, RowSink &sink) {
 }
 
 template <typename Text>
-SPIPlanPtr kept_plan(Run &run, NodeProgram &node, std::uint64_t null_keys, std::uint64_t wanted, Text text) {
+SPIPlanPtr kept_plan(Run &run, NodeProgram &node, const algebra::KeySet &null_keys, std::uint64_t wanted, Text text) {
     for (const GroupPlan &p : node.plans)
         if (p.null_keys == null_keys && p.wanted == wanted)
             return p.plan;
@@ -65,10 +65,10 @@ SPIPlanPtr kept_plan(Run &run, NodeProgram &node, std::uint64_t null_keys, std::
 
 void read_all(Run &run, NodeProgram &node, RowSink &sink) {
     connect_spi(run);
-    execute(run, kept_plan(run, node, 0, kAll, [&] { return lower::query_sql(node.node->query); }), sink);
+    execute(run, kept_plan(run, node, {}, kAll, [&] { return lower::query_sql(node.node->query); }), sink);
 }
 
-void read_derivable(Run &run, NodeProgram &node, std::span<const Group *> listed, std::uint64_t null_keys,
+void read_derivable(Run &run, NodeProgram &node, std::span<const Group *> listed, const algebra::KeySet &null_keys,
                     RowSink &sink) {
     connect_spi(run);
     const int nkeys = node.node->nkeys();

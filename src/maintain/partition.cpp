@@ -60,12 +60,11 @@ SPIPlanPtr prepare(const char *sql, int nargs, Oid *types) {
 /// The rows of one partition.
 void compute_one(NodeProgram &node, const Group *group, RowSink &rows) {
     const int nkeys = node.node->nkeys();
-    std::uint64_t null_keys = 0;
+    const algebra::KeySet null_keys = algebra::null_keys_of(group->nulls, nkeys);
     auto *types = pg::create_array<Oid>(static_cast<size_t>(nkeys));
     ParamListInfo params = makeParamList(nkeys);
     for (int k = 0; k < nkeys; k++) {
         types[k] = node.node->columns[static_cast<size_t>(k)].type;
-        null_keys |= group->nulls[k] ? std::uint64_t{1} << k : 0;
         params->params[k] = {group->keys[k], group->nulls[k], PARAM_FLAG_CONST, types[k]};
     }
     SPIPlanPtr plan = nullptr;

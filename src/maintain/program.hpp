@@ -1,5 +1,6 @@
 // A view's compiled maintenance program: cached per backend, dropped when anything it was made from changes.
 #pragma once
+#include "algebra/key_set.hpp"
 #include "catalog/registration.hpp"
 #include "maintain/aggregate.hpp"
 #include "maintain/evaluator.hpp"
@@ -38,12 +39,9 @@ struct BlockProgram {
     pg::Vector<TermPlan> plans;
 };
 
-/// At most so many aggregates and key columns in one node: sets of them are kept as bits.
-inline constexpr int kMaxParts = 60;
-
 /// A prepared statement that reads one group again.
 struct GroupPlan {
-    std::uint64_t null_keys;
+    algebra::KeySet null_keys;
     std::uint64_t wanted; // bits of aggregate calls; bit 63: the keys
     SPIPlanPtr plan;
 };

@@ -37,7 +37,7 @@ void execute(const Run &run, SPIPlanPtr plan, Datum *values, const char *nulls, 
         elog(ERROR, "could not read a group again: %s", SPI_result_code_string(outcome));
 }
 
-SPIPlanPtr group_plan(NodeProgram &node, std::uint64_t null_keys, std::uint64_t wanted, Oid *types) {
+SPIPlanPtr group_plan(NodeProgram &node, const algebra::KeySet &null_keys, std::uint64_t wanted, Oid *types) {
     for (const GroupPlan &p : node.plans)
         if (p.null_keys == null_keys && p.wanted == wanted)
             return p.plan;
@@ -118,13 +118,12 @@ bool read_group(Run &run, NodeProgram &node, const Datum *keys, const bool *key_
                 Datum *values, bool *nulls, Snapshot snapshot) {
     const int nkeys = node.node->nkeys();
     const MemoryContext context = CurrentMemoryContext;
-    std::uint64_t null_keys = 0;
+    const algebra::KeySet null_keys = algebra::null_keys_of(key_nulls, nkeys);
     auto *types = pg::create_array<Oid>(static_cast<size_t>(nkeys));
     auto *null_flags = pg::create_array<char>(static_cast<size_t>(nkeys) + 1);
     for (int k = 0; k < nkeys; k++) {
         types[k] = node.node->columns[static_cast<size_t>(k)].type;
         null_flags[k] = key_nulls[k] ? 'n' : ' ';
-        null_keys |= key_nulls[k] ? std::uint64_t{1} << k : 0;
     }
     connect_spi(run);
     bool found = false;

@@ -53,8 +53,8 @@ const Block *narrowed(const Block &block, const pg::Vector<int> &columns) {
     return result;
 }
 
-/// The tally of a call's values. Its blocks are only for reading a form again; their last column is the filter, if there
-/// is one.
+/// The tally of a call's values. Its blocks are only for reading a form again; their last column is the filter, if
+/// there is one.
 GroupNode *make_tally(const GroupNode &node, const AggCall &call) {
     auto *tally = new (palloc(sizeof(GroupNode))) GroupNode();
     tally->kind = analysis::NodeKind::tally;
@@ -108,7 +108,7 @@ void add_tally(analysis::ViewQuery *query, GroupNode *node, AggCall *call) {
 void add_tallies(analysis::ViewQuery *query) {
     for (size_t n = 0, all = query->nodes.size(); n < all; n++) {
         GroupNode *node = query->nodes[n];
-        if (node->kind != analysis::NodeKind::group || node->nkeys() >= kMaxParts || is_read_again(*node))
+        if (node->kind != analysis::NodeKind::group || is_read_again(*node))
             continue;
         for (AggCall &call : node->aggs)
             if (can_be_tallied(*node, call))

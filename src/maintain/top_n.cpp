@@ -36,7 +36,7 @@ std::optional<LimitOrder> LimitOrder::of(const analysis::GroupNode &node) {
 namespace {
 
 /// The statement is kept among those of the node, under a key that no partition has.
-constexpr std::uint64_t kLimits = ~std::uint64_t{0};
+const algebra::KeySet kLimits = ~algebra::KeySet{};
 
 SPIPlanPtr limits_plan(NodeProgram &node) {
     for (const GroupPlan &p : node.plans)

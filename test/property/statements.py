@@ -58,11 +58,13 @@ class Statements:
         rng = self.rng
         source = rng.choice(self.schema.tables)
         columns = [c for c in table.columns if not c.generated]
+        # Which row comes first by itself depends on what has been read, since reading prunes pages.
+        order = f"ORDER BY {quote(source.name)}::text"
         cells = []
         for column in columns:
             same = [quote(c.name) for c in source.columns if comparable(c.kind, column.kind) and not c.wide]
             if column.name in table.key and column.kind == "int" and rng.random() < 0.7:
-                cells.append(f"(SELECT coalesce(max(id), 0) FROM {table.sql()}) + (row_number() OVER ())::int"
+                cells.append(f"(SELECT coalesce(max(id), 0) FROM {table.sql()}) + (row_number() OVER ({order}))::int"
                              if table.key == ["id"] else literal(rng, "int"))
             elif same and rng.random() < 0.7 and column.name not in table.key:
                 cells.append(rng.choice(same))
@@ -72,7 +74,7 @@ class Statements:
         tail = rng.choice(["", " LIMIT 3", " LIMIT 2"])
         conflict = " ON CONFLICT DO NOTHING" if table.key and rng.random() < 0.6 else ""
         return (f"INSERT INTO {table.sql()} ({names}) SELECT {', '.join(cells)} FROM {source.sql()}"
-                f"{self.where(source)}{tail}{conflict}")
+                f"{self.where(source)} {order}{tail}{conflict}")
 
     def conflict(self, table):
         if not table.key:
@@ -253,7 +255,7 @@ class Statements:
         column = self.rng.choice(self.settable(table))
         change = (f"UPDATE {table.sql()} SET {quote(column.name)} = {self.schema.value(table, column)}"
                   if self.rng.random() < 0.6 else f"DELETE FROM {table.sql()}")
-        # In an order: which row comes first by itself depends on what has been read, since reading prunes pages.
+        # In an order, as above.
         return [Step(f"DO $$ DECLARE z refcursor; BEGIN OPEN z FOR SELECT * FROM {table.sql()} ORDER BY {quote(table.name)}::text FOR UPDATE; "
                      f"MOVE NEXT IN z; IF FOUND THEN {change} WHERE CURRENT OF z; END IF; CLOSE z; END $$")]
 
