@@ -38,7 +38,7 @@ BEGIN
 END $$;
 SELECT count(upkeep.register(oid::regclass, CASE relname WHEN 'late' THEN 'deferred' ELSE 'immediate' END)) FROM pg_class WHERE relnamespace = 'wk'::regnamespace AND relkind = 'm';
 SELECT upkeep.refresh('late');
-SELECT v.view, string_agg(DISTINCT e.strategy, ', ' ORDER BY e.strategy) FROM upkeep.views v, upkeep.explain(v.view::text) e GROUP BY v.view ORDER BY v.view::text COLLATE "C";
+SELECT v.view, string_agg(DISTINCT e.strategy, ', ' ORDER BY e.strategy) FROM upkeep.views v JOIN pg_class c ON c.oid = v.view, upkeep.explain(v.view::text) e WHERE c.relnamespace = 'wk'::regnamespace GROUP BY v.view ORDER BY v.view::text COLLATE "C";
 CREATE TEMP TABLE built AS SELECT view, last_maintenance FROM upkeep.views;
 TABLE wrong;
 SELECT put('t', 64, 66), put('t', 81, 81);
@@ -64,6 +64,6 @@ SELECT count(*) FROM grouped;
 DELETE FROM t;
 SELECT upkeep.refresh('late');
 TABLE wrong;
-SELECT v.view FROM upkeep.views v JOIN built b ON b.view = v.view WHERE v.last_maintenance <> b.last_maintenance AND v.mode = 'immediate' ORDER BY 1;
+SELECT v.view FROM upkeep.views v JOIN pg_class c ON c.oid = v.view JOIN built b ON b.view = v.view WHERE c.relnamespace = 'wk'::regnamespace AND v.last_maintenance <> b.last_maintenance AND v.mode = 'immediate' ORDER BY 1;
 DROP TABLE built;
 DROP SCHEMA wk CASCADE;

@@ -215,6 +215,12 @@ int Analyser::add_key_node(const Arm &outer, const Arms &combined, const Correla
 
 /// The outer arm's rows for which some (Role::inner) or no (Role::anti) row of the combined arms is there.
 bool Analyser::keep_where(const Arm &outer, const Arms &combined, Role role, Arms *result) {
+    const int first = list_length(outer.quals);
+    if (role == Role::anti &&
+        std::all_of(combined.begin(), combined.end(), [&](const Arm &arm) { return is_empty(arm, first); })) {
+        result->push_back(outer);
+        return true;
+    }
     Correlation correlation;
     if (!correlate(outer, combined[0], &correlation))
         return false;

@@ -84,19 +84,26 @@ bool Analyser::query_level(Query *q, List *ctes, Arms *out) {
     return true;
 }
 
+bool is_empty(const Arm &arm, int first_qual) {
+    algebra::InputSet anti = 0;
+    for (size_t i = 0; i < arm.inputs.size() && i < algebra::kMaxInputs; i++)
+        anti |= arm.inputs[i].role == algebra::Role::anti ? algebra::only(static_cast<int>(i)) : 0;
+    for (int i = first_qual; i < list_length(arm.quals); i++) {
+        auto *qual = static_cast<Node *>(list_nth(arm.quals, i));
+        if ((inputs_read(qual).set & anti) == 0 && is_never_true(qual))
+            return true;
+    }
+    return false;
+}
+
 /// WHERE, which leaves out the arms that have no rows: those that NULLs stand in for what is not there, mostly.
 bool Analyser::where(Query *q, List *ctes, Arms *arms) {
     if (!lift_scalars(q, ctes, arms) || !add_quals(q, q->jointree->quals, ctes, arms))
         return false;
     Arms kept;
-    for (const Arm &arm : *arms) {
-        bool empty = false;
-        ListCell *lc;
-        foreach (lc, arm.quals)
-            empty |= is_never_true(static_cast<Node *>(lfirst(lc)));
-        if (!empty)
+    for (const Arm &arm : *arms)
+        if (!is_empty(arm, 0))
             kept.push_back(arm);
-    }
     if (!kept.empty())
         *arms = kept;
     return true;

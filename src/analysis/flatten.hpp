@@ -92,6 +92,10 @@ struct InputsRead {
 };
 InputsRead inputs_read(Node *tree);
 
+/// A condition of the arm, its first ones apart, holds for no row: NULL stands for a column that it compares. What ties
+/// an anti input is no such condition.
+bool is_empty(const Arm &arm, int first_qual);
+
 /// The queries of the tree with the views that they read in place, and the CTEs of the queries around it and of their
 /// own, except for recursive ones: they can be evaluated anywhere. `ctes`: the stack of CTE lists in sight. The views
 /// become facts of `view`.
