@@ -7,8 +7,7 @@ from report import factor, milliseconds, rate, table
 from schemas import script
 from statements import OPERATIONS, bulk_statements, prepare, single_row
 
-# "empty" has triggers on the same events with the same transition tables; their function is one of the server's own in C that
-# returns nothing and looks at nothing.
+# "empty" has triggers on the same events with the same transition tables; their function, in C, returns at once.
 SCHEMAS = ["int_none", "int_empty", "int_deferred"]
 # Runs of each variant in a round; the variants take turns, each in each place.
 TURNS = 4
@@ -44,7 +43,7 @@ def sample(server, options):
 
 def capture(server, options):
     """The same statements below a deferred view, beside a table whose triggers do nothing: they see the same transition tables, and
-    their function is one of the server's own, in C, that returns at once. So *empty* is what PostgreSQL asks for any trigger that
+    their function, in C, returns at once. So *empty* is what PostgreSQL asks for any trigger that
     could record the rows, and what lies between it and *deferred* is the recording. Single statements: transactions per second as
     a part of those without a trigger; bulk statements: times their time. Medians of pairs of runs that follow each other."""
     server.run(script("int", "empty", options.rows, options.facts))

@@ -71,9 +71,10 @@ CREATE TRIGGER t_deleted AFTER DELETE ON t REFERENCING OLD TABLE AS removed
     FOR EACH STATEMENT EXECUTE FUNCTION t_deleted();
 """.format(query=AGGREGATE_QUERY)
 
-# Triggers that see what those above see, and do nothing. The function returns false, which is no row and no NULL.
+# Triggers that see what those above see, and do nothing. The function is one in C that comes with the server and returns false,
+# which is no row and no NULL. (Those of the server itself are looked up by name among some thousand, at each statement.)
 EMPTY_TRIGGERS = """
-CREATE FUNCTION nothing() RETURNS trigger LANGUAGE internal AS 'pg_is_in_recovery';
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE c AS '$libdir/isn', 'weak_input_status';
 CREATE TRIGGER t_inserted AFTER INSERT ON t REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION nothing();
 CREATE TRIGGER t_updated AFTER UPDATE ON t REFERENCING NEW TABLE AS added OLD TABLE AS removed
     FOR EACH STATEMENT EXECUTE FUNCTION nothing();
