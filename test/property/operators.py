@@ -3,7 +3,7 @@ from collections import Counter
 
 from expressions import AMBIGUOUS, Aggregate, SUMMABLE, comparable
 from model import Column, Item, Select, Union
-from values import SPARE_KINDS
+from values import SPARE_KINDS, beside
 
 CLEAR = {"int", "bigint", "smallint", "text", "date", "timestamptz", "mood", "bool", "money"}
 EXTREMES = CLEAR - {"bool"}
@@ -62,6 +62,9 @@ class Operators:
         for _ in range(rng.choices([1, 2], [78, 22])[0] if pairs else 0):
             x, y = rng.choice(same if same and rng.random() < 0.85 else pairs)
             a, b = self.varied(x), self.varied(y)
+            with beside(rng):
+                if rng.random() < 0.12:
+                    a = self.combined(x, outside)
             out.append(f"{a} = {b}" if rng.random() < 0.6 else f"{b} = {a}")
         return out
 
@@ -74,6 +77,19 @@ class Operators:
         if ref.kind == "text":
             return self.rng.choice([f"lower({ref.sql})", f"coalesce({ref.sql}, 'a')", f"left({ref.sql}, 1)"])
         return ref.sql
+
+    def combined(self, ref, refs):
+        """An expression of the column and another one of its kind, if there is one; NULL where both are, at the least."""
+        others = [r.sql for r in refs if r.kind == ref.kind and r is not ref and not r.wide]
+        if not others or ref.wide:
+            return ref.sql
+        a, b = ref.sql, self.rng.choice(others)
+        forms = [f"coalesce({a}, {b})", f"nullif({a}, {b})", f"least({a}, {b})", f"CASE WHEN {b} IS NOT NULL THEN {a} END"]
+        if ref.kind == "int":
+            forms += [f"({a} # {b})", f"({a} > {b})::int", f"abs({a} # {b})"]
+        if ref.kind == "text":
+            forms += [f"({a} || {b})", f"left({a} || {b}, 1)"]
+        return self.rng.choice(forms)
 
     def rows_of(self, refs):
         """A set-returning expression of kind int, for a select list."""

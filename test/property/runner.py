@@ -64,6 +64,9 @@ class Runner:
                     prepare(server, case)
                 strategies, refusal = self.start(case)
             except psycopg2.Error as error:
+                if case.fallible and (error.pgcode or "")[:2] == "22" and not self.server.lost:
+                    # A state is computed whole, also where no row of the other side of a join asks for it.
+                    return Outcome("refused", f"{error.pgcode}: what no row asks for")
                 raise self.failure("setup or register", error)
             if refusal:
                 return Outcome("refused", refusal)

@@ -1,4 +1,5 @@
 """Tiny domains: the values that columns hold, as literals and as COPY text."""
+from contextlib import contextmanager
 
 KINDS = [("int", 30), ("text", 14), ("numeric", 10), ("num82", 5), ("bigint", 7), ("smallint", 4),
          ("bool", 5), ("date", 5), ("timestamptz", 7), ("interval", 4), ("float8", 6), ("float4", 2),
@@ -80,3 +81,12 @@ def copy_text(rng, kind, wide=False, rough=False):
     """Returns a value in COPY's text format."""
     text = pick(rng, kind, False, rough)
     return text.replace("\\", "\\\\")
+
+
+@contextmanager
+def beside(rng):
+    """A stream of its own for what was added later, so that seeds stay what they were."""
+    state = rng.getstate()
+    rng.seed(repr(state[1][:8]) + repr(state[1][-1]))
+    yield
+    rng.setstate(state)

@@ -1,25 +1,15 @@
 """Random views over the supported grammar."""
-from contextlib import contextmanager
 
 from expressions import AMBIGUOUS, Aggregates, Expressions
 from model import Item, Ref, Select, Union, View, quote
 from operators import CLEAR, EXTREMES, reread, statistic
 from sources import Sources, spare_refs
-from values import SPARE_KINDS
+from values import SPARE_KINDS, beside
 
 OUTPUT_NAMES = ["g", "h", "total", "n", "w", "c1", "upkeep_d1", "select", "Odd name", "count", "sum", "k1", "a", "b",
                 "v", "side", "contents", "weight"]
 RICH = 0.45      # share of views with operators.py
 SHAPES = [("bag", 19), ("distinct", 11), ("group", 41), ("scalar", 7), ("union", 9), ("window", 8), ("first", 5)]
-
-
-@contextmanager
-def beside(rng):
-    """A stream of its own for what was added later, so that seeds stay what they were."""
-    state = rng.getstate()
-    rng.seed(repr(state[1][:8]) + repr(state[1][-1]))
-    yield
-    rng.setstate(state)
 
 
 class Views:
