@@ -68,5 +68,26 @@ TRUNCATE a, b;
 TABLE wrong;
 SELECT v.view FROM upkeep.views v JOIN built b USING (view) WHERE v.last_maintenance IS NULL;
 
+-- Nothing is evaluated for rows that are there no times, neither when the views are built nor when rows change.
+CREATE TABLE l (x int);
+CREATE TABLE r (x int);
+INSERT INTO l VALUES (0), (1), (2), (2), (2147483647);
+INSERT INTO r VALUES (0), (2), (5);
+CREATE MATERIALIZED VIEW divided AS SELECT x, 10 / x AS q FROM (SELECT x FROM l EXCEPT ALL SELECT x FROM r) s WHERE 10 / x > 1;
+CREATE MATERIALIZED VIEW counted_out AS SELECT x, g FROM (SELECT x FROM l EXCEPT ALL SELECT x FROM r) s, generate_series(10 / x, 11) g WHERE x < 9;
+CREATE MATERIALIZED VIEW keyed AS SELECT 10 / x AS k, count(*) AS n FROM (SELECT x FROM l EXCEPT ALL SELECT x FROM r) s GROUP BY 10 / x;
+CREATE MATERIALIZED VIEW in_both AS SELECT x, g FROM (SELECT x FROM l INTERSECT ALL SELECT x FROM r) s, generate_series(1, x) g WHERE g < 3;
+SELECT upkeep.register('divided'), upkeep.register('counted_out'), upkeep.register('keyed'), upkeep.register('in_both');
+INSERT INTO r VALUES (0), (2);
+INSERT INTO l VALUES (0), (2), (5);
+TABLE wrong;
+UPDATE l SET x = x WHERE x = 0;
+DELETE FROM r WHERE x = 2;
+TABLE wrong;
+SELECT * FROM divided ORDER BY x;
+SELECT * FROM in_both ORDER BY x, g;
+INSERT INTO l VALUES (0);
+TABLE wrong;
+
 SET client_min_messages = warning;
 DROP SCHEMA counting CASCADE;

@@ -99,15 +99,16 @@ bool Analyser::count_sides(const SetOperationStmt *op, Arms *arms) {
     for (int i = 0; i < ncolumns; i++)
         above.outputs = lappend(above.outputs, column(i));
     arms->clear();
-    if (op->all) {
-        Expr *l = column(ncolumns), *r = column(ncolumns + 1);
-        repeat(&above, op->op == SETOP_INTERSECT ? least(l, r) : bigint_call("-", INT8OID, l, r));
-        arms->push_back(above);
-        return true;
-    }
-    above.quals =
-        list_make2(bigint_call(">", BOOLOID, column(ncolumns), bigint(0)),
-                   bigint_call(op->op == SETOP_INTERSECT ? ">" : "=", BOOLOID, column(ncolumns + 1), bigint(0)));
+    Expr *l = column(ncolumns), *r = column(ncolumns + 1);
+    const bool both = op->op == SETOP_INTERSECT;
+    // Also with ALL, so that nothing is evaluated for rows that are there no times.
+    if (op->all && !both)
+        above.quals = list_make1(bigint_call(">", BOOLOID, l, r));
+    else
+        above.quals =
+            list_make2(bigint_call(">", BOOLOID, l, bigint(0)), bigint_call(both ? ">" : "=", BOOLOID, r, bigint(0)));
+    if (op->all)
+        repeat(&above, both ? least(l, r) : bigint_call("-", INT8OID, l, r));
     arms->push_back(above);
     return true;
 }
