@@ -14,6 +14,7 @@ import work
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ACCEPTED_AT_LEAST = 90.0
+SLOW_AT_MOST = 1000  # one in so many
 HUNG = 150          # seconds without any result: longer than shrinking or cancelling may take
 
 
@@ -106,7 +107,7 @@ class Report:
         self.rejected += rejected
         self.statements += statements
         self.shapes[shape or "?"][status] += 1
-        if status in ("passed", "failed"):
+        if status in ("passed", "failed", "slow"):
             self.features.update(features + ["any of these"] * bool(features))
         if status == "passed":
             self.strategies[what] += 1
@@ -115,10 +116,11 @@ class Report:
         elif status == "failed":
             self.kinds[what] += 1
             self.failed_seeds.append(seed)
+        if status in ("failed", "slow"):
             mode = " --self-test" if self.options.self_test else (
                 f" --mode {self.options.mode}" if self.options.mode != "mixed" else "")
             mode += f" --modes {self.options.modes}" if self.options.modes != "all" else ""
-            print(f"FAILED seed {seed}: {what}\n{indent(detail)}\n"
+            print(f"{status.upper()} seed {seed}: {what}\n{indent(detail)}\n"
                   f"  repeat: test/property/run --seed {seed} --count 1 --jobs 1 --no-replay{mode}", flush=True)
 
     def hung(self, seeds):
@@ -130,7 +132,7 @@ class Report:
         """Prints the summary. Returns the exit status."""
         total = sum(self.status.values())
         judged = total - self.status["skipped"]
-        accepted = self.status["passed"] + self.status["failed"]
+        accepted = self.status["passed"] + self.status["failed"] + self.status["slow"]
         share = 100.0 * accepted / judged if judged else 0.0
         seconds = time.monotonic() - self.began
         print(f"{self.statements} statements in {seconds:.0f} s, {1000 * seconds / max(total, 1):.0f} ms a view; "
@@ -151,7 +153,11 @@ class Report:
         if share < ACCEPTED_AT_LEAST and judged >= 100:
             print(f"fewer than {ACCEPTED_AT_LEAST:.0f} % accepted: the run shows too little")
             failed += 1
-        print(f"{self.status['passed'] + self.status['refused']} passed, {failed} failed")
+        slow = self.status["slow"]
+        if slow > 1 + total // SLOW_AT_MOST:
+            print(f"more than one in {SLOW_AT_MOST} is too slow to judge")
+            failed += 1
+        print(f"{self.status['passed'] + self.status['refused'] + slow} passed, {failed} failed")
         return 1 if failed else 0
 
 
