@@ -43,8 +43,7 @@ def sample(server, options):
 
 def capture(server, options):
     """The same statements below a deferred view, beside a table whose triggers do nothing: they see the same transition tables, and
-    their function, in C, returns at once. So *empty* is what PostgreSQL asks for any trigger that
-    could record the rows, and what lies between it and *deferred* is the recording. Single statements: transactions per second as
+    their function, in C, returns at once. So *empty* is what PostgreSQL asks for any trigger that could record the rows, and what lies between it and *deferred* is the recording. Single statements: transactions per second as
     a part of those without a trigger; bulk statements: times their time. Medians of pairs of runs that follow each other."""
     server.run(script("int", "empty", options.rows, options.facts))
     samples = sample(server, options)
