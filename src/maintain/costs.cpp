@@ -20,7 +20,7 @@ namespace {
 /// In units of cpu_tuple_cost, as measured: a changed row is read from the log, and folded; a row of a target is looked
 /// up by index, locked and written; a stored row is read and compared with what was computed.
 constexpr double kRead = 15;
-constexpr double kFold = 20;
+constexpr double kFold = 8;
 constexpr double kWrite = 30;
 constexpr double kCompare = 20;
 
