@@ -7,7 +7,11 @@ bool has_phantoms(InputSet changed) {
 }
 
 bool evaluates_in_term(const algebra::Qual &qual, InputSet changed) {
-    return !has_phantoms(changed) || qual.infallible || qual.apart || algebra::size(qual.inputs) <= 1;
+    return !has_phantoms(changed) || evaluates_in_every_term(qual);
+}
+
+bool evaluates_in_every_term(const algebra::Qual &qual) {
+    return qual.infallible || qual.apart || algebra::size(qual.inputs) <= 1;
 }
 
 } // namespace upkeep::delta

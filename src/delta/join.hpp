@@ -64,6 +64,9 @@ bool has_phantoms(InputSet changed);
 /// it cannot fail, or reads a single input (whose rows are all real).
 bool evaluates_in_term(const algebra::Qual &qual, InputSet changed);
 
+/// Whether a conjunct evaluates inside the terms whatever has changed.
+bool evaluates_in_every_term(const algebra::Qual &qual);
+
 /// A pair of source occurrences of one block that concurrent writers can change from both sides.
 struct Pair {
     int left;

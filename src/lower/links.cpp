@@ -1,5 +1,5 @@
-// Conditions on the values of subqueries, with the subqueries themselves in them: of EXISTS the planner makes a semijoin or
-// an antijoin where it stands in WHERE, but not where a column that it gives is asked.
+// Conditions on the values of subqueries, with the subqueries themselves in them: of EXISTS the planner makes a
+// semijoin or an antijoin where it stands in WHERE, but not where a column that it gives is asked.
 //
 //   SELECT … FROM (SELECT …, s.c AS e FROM a, LATERAL (SELECT EXISTS (…) AS c) s) n WHERE NOT n.e
 //   SELECT … FROM (SELECT … FROM a WHERE NOT EXISTS (…)) n
@@ -23,9 +23,9 @@ bool holds_link(Node *node, void *) {
 /// Rows in, rows out: a condition on its rows may be asked inside.
 bool is_plain(const Query *q) {
     return q->commandType == CMD_SELECT && q->setOperations == nullptr && q->groupClause == NIL &&
-           q->groupingSets == NIL && !q->hasAggs && !q->hasWindowFuncs && !q->hasTargetSRFs && q->distinctClause == NIL &&
-           q->limitCount == nullptr && q->limitOffset == nullptr && q->havingQual == nullptr && q->cteList == NIL &&
-           q->rowMarks == NIL;
+           q->groupingSets == NIL && !q->hasAggs && !q->hasWindowFuncs && !q->hasTargetSRFs &&
+           q->distinctClause == NIL && q->limitCount == nullptr && q->limitOffset == nullptr &&
+           q->havingQual == nullptr && q->cteList == NIL && q->rowMarks == NIL;
 }
 
 /// What stands in FROM by itself, not in a join.
@@ -87,12 +87,17 @@ void settle_targets(Query *q, Node *condition) {
     auto *asked = negated ? reinterpret_cast<Node *>(get_notclausearg(condition)) : condition;
     if (!IsA(asked, Var))
         return;
-    ListCell *lc;
-    foreach (lc, q->targetList) {
-        auto *target = lfirst_node(TargetEntry, lc);
-        if (equal(target->expr, asked))
-            target->expr = reinterpret_cast<Expr *>(makeBoolConst(!negated, false));
-    }
+    struct Settle {
+        Node *asked;
+        bool value;
+        static Node *settle(Node *node, void *context) {
+            const auto *s = static_cast<Settle *>(context);
+            if (node == nullptr || equal(node, s->asked))
+                return node == nullptr ? nullptr : makeBoolConst(s->value, false);
+            return pg::mutate_tree(node, settle, context);
+        }
+    } settling{asked, !negated};
+    q->targetList = reinterpret_cast<List *>(Settle::settle(reinterpret_cast<Node *>(q->targetList), &settling));
 }
 
 } // namespace

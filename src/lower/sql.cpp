@@ -30,10 +30,15 @@ bool note_wide(Node *node, void *context) {
 
 } // namespace
 
+bool evaluates_late(const algebra::Qual &qual) {
+    // Anti and watched inputs are known to SQL alone.
+    return !qual.anti && qual.watched < 0 && !delta::evaluates_in_every_term(qual);
+}
+
 pg::Vector<WideColumn> wide_columns(const Block &block) {
     Wide wide;
     for (int i = 0; i < list_length(block.quals); i++)
-        if (!block.qual_shapes[i].anti && block.qual_shapes[i].watched < 0)
+        if (evaluates_late(block.qual_shapes[i]))
             note_wide(static_cast<Node *>(list_nth(block.quals, i)), &wide);
     note_wide(reinterpret_cast<Node *>(block.outputs), &wide);
     return wide.columns;
@@ -85,10 +90,8 @@ const char *term_sql(const Block &block, algebra::InputSet changed, algebra::Inp
     return psprintf("%s%s", old_states(block, old), deparse(q));
 }
 
-const char *contents_sql(const Block &block, const pg::Vector<WideColumn> &wide) {
-    Query *q = block_query(block, 0);
-    add_quals(q, block, 0, 0);
-    add_wide(q, wide);
+const char *contents_sql(const Block &block) {
+    Query *q = contents_query(block);
     ask_subqueries(q);
     return deparse(q);
 }

@@ -9,7 +9,10 @@
 
 namespace upkeep::lower {
 
-/// One column of a block's wide row: the concatenation of the columns of all inputs that quals and outputs read.
+/// Whether a conjunct may have to wait until all terms are added up.
+bool evaluates_late(const algebra::Qual &qual);
+
+/// One column of a block's wide row: what outputs read of all inputs, and conjuncts that evaluate late.
 struct WideColumn {
     int input;
     AttrNumber attno;
@@ -35,8 +38,9 @@ TupleDesc delta_descriptor(Oid relid);
 const char *term_sql(const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
                      const pg::Vector<WideColumn> &wide, algebra::InputSet old = 0);
 
-/// The block over the new states alone, where the planner may see what subqueries are and ask them all at once.
-const char *contents_sql(const analysis::Block &block, const pg::Vector<WideColumn> &wide);
+/// The block's outputs over the new states alone, where the planner may see what subqueries are and ask them all at once,
+/// and may have workers evaluate the outputs.
+const char *contents_sql(const analysis::Block &block);
 
 /// The columns of a watched input whose values say which rows it touches, where a row can be tied to no more than one
 /// of the keys that its change has; else none.

@@ -77,7 +77,7 @@ Evaluator *Evaluator::over_wide(const analysis::Block &block, const pg::Vector<l
     auto *context = const_cast<pg::Vector<lower::WideColumn> *>(&wide);
     List *quals = NIL;
     for (int i = 0; with_quals && i < list_length(block.quals); i++)
-        if (!block.qual_shapes[i].anti && block.qual_shapes[i].watched < 0) // SQL alone has their inputs
+        if (lower::evaluates_late(block.qual_shapes[i]))
             quals = lappend(quals, widen(static_cast<Node *>(list_nth(block.quals, i)), context));
     return compile(quals, reinterpret_cast<List *>(widen(reinterpret_cast<Node *>(block.outputs), context)));
 }

@@ -5,7 +5,6 @@
 #include "pg/entry.hpp"
 
 extern "C" {
-#include "optimizer/clauses.h"
 #include "tcop/dest.h"
 }
 
@@ -16,10 +15,10 @@ using algebra::InputSet;
 
 namespace {
 
-/// Gets the result rows of a term: weights of the changed inputs, then the wide row.
+/// Gets the result rows of a term: weights of the changed inputs, then the wide row (or the outputs, of the contents).
 struct TermReceiver {
     DestReceiver pub;
-    Evaluator *evaluator; // nullptr: wide rows go to the sink as they are
+    Evaluator *evaluator; // nullptr: rows go to the sink as they are
     TupleTableSlot *wide;
     RowSink *sink;
     int nweights;
@@ -223,28 +222,24 @@ const char *plan_text(const Run &run, const BlockProgram &block, const TermWante
     if (wanted.beside != 0)
         return lower::probe_sql(*block.block, std::countr_zero(wanted.changed), wanted.beside);
     if ((wanted.changed | wanted.old) == 0 && !wanted.by_rows)
-        return lower::contents_sql(*block.block, block.wide);
+        return lower::contents_sql(*block.block);
     return lower::term_sql(*block.block, wanted.changed, wanted.all_changed, block.wide, wanted.old);
 }
 
 bool serves(const TermPlan &plan, const TermWanted &wanted, bool phantoms, int size, bool cached) {
-    if (plan.cached != cached || plan.size_class != size || plan.beside != wanted.beside || plan.scoped != (wanted.scope != nullptr) ||
-        plan.by_rows != wanted.by_rows)
+    if (plan.cached != cached || plan.size_class != size || plan.beside != wanted.beside ||
+        plan.scoped != (wanted.scope != nullptr) || plan.by_rows != wanted.by_rows)
         return false;
     if (plan.scoped) // one snapshot or another: the old states are read by the same statement
-        return plan.was == wanted.was && plan.scope.touching == wanted.scope->touching && plan.scope.untouched == wanted.scope->untouched;
+        return plan.was == wanted.was && plan.scope.touching == wanted.scope->touching &&
+               plan.scope.untouched == wanted.scope->untouched;
     return plan.changed == wanted.changed && plan.old == wanted.old && plan.phantoms == phantoms;
 }
 
-/// Whether the planner may choose workers for a statement: where it reads stored rows only (theirs can be shared, those of
-/// deltas cannot), and where nothing that is evaluated over its rows meanwhile objects to workers.
-bool may_be_parallel(const BlockProgram &block, const TermWanted &wanted) {
-    if ((wanted.changed | wanted.old) != 0 || wanted.scope != nullptr)
-        return false;
-    Query *evaluated = makeNode(Query);
-    evaluated->commandType = CMD_SELECT;
-    evaluated->targetList = block.block->outputs;
-    return max_parallel_hazard(evaluated) != PROPARALLEL_UNSAFE;
+/// Whether the planner may choose workers for a statement: where it reads stored rows only (theirs can be shared, those
+/// of deltas cannot).
+bool may_be_parallel(const TermWanted &wanted) {
+    return (wanted.changed | wanted.old) == 0 && wanted.scope == nullptr;
 }
 
 } // namespace
@@ -266,13 +261,14 @@ SPIPlanPtr term_plan(Run &run, BlockProgram &block, const TermWanted &wanted) {
             return p.plan;
     pg::InContext in(run.memory);
     const char *sql = plan_text(run, block, wanted);
-    SPIPlanPtr plan = wanted.was != 0 ? prepare_with_old_states(sql)
-                                      : SPI_prepare_cursor(sql, 0, nullptr, may_be_parallel(block, wanted) ? CURSOR_OPT_PARALLEL_OK : 0);
+    SPIPlanPtr plan = wanted.was != 0
+                          ? prepare_with_old_states(sql)
+                          : SPI_prepare_cursor(sql, 0, nullptr, may_be_parallel(wanted) ? CURSOR_OPT_PARALLEL_OK : 0);
     if (plan == nullptr)
         elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
-    TermPlan kept{wanted.changed, wanted.old,  phantoms, wanted.beside, size, plan, wanted.scope != nullptr, {},
-                  wanted.was, run.cached, wanted.by_rows};
+    TermPlan kept{wanted.changed,          wanted.old, phantoms,   wanted.beside, size,          plan,
+                  wanted.scope != nullptr, {},         wanted.was, run.cached,    wanted.by_rows};
     if (kept.scoped)
         kept.scope = *wanted.scope;
     block.plans.push_back(kept);
@@ -317,6 +313,12 @@ void require_same(ZSet &latest, ZSet &own) {
 
 namespace {
 
+/// All rows are real, so that SQL may evaluate the outputs.
+void run_contents(Run &run, BlockProgram &block, RowSink &sink) {
+    connect_spi(run);
+    execute_term(block, term_plan(run, block, {0, 0}), 0, 1, nullptr, sink);
+}
+
 /// Shows how far a build is.
 class CountingSink final : public RowSink {
   public:
@@ -338,7 +340,7 @@ void flow_contents(Run &run, pg::Vector<BlockProgram> &blocks, RowSink &rows) {
         if (b.direct && b.block->inputs[0].kind == InputKind::node)
             node_rows(run, b, sink);
         else
-            run_term(run, b, {0, 1}, 0, b.wide_outputs, sink);
+            run_contents(run, b, sink);
     }
 }
 
