@@ -51,6 +51,19 @@ TupleTableSlot *make_slot() {
     heap_slot->off = 0;
 }
 
+/// nullptr: it is gone. As try_relation_open, but the relation cache alone is asked, which knows it too once the lock is
+/// held; and what is written is not counted: autovacuum leaves logs alone.
+[[gnu::hot]] Relation open_segment(Oid relid) {
+    LockRelationOid(relid, RowExclusiveLock);
+    Relation segment = RelationIdGetRelation(relid);
+    if (!RelationIsValid(segment)) {
+        UnlockRelationOid(relid, RowExclusiveLock);
+        return nullptr;
+    }
+    segment->pgstat_enabled = false;
+    return segment;
+}
+
 } // namespace
 
 [[gnu::hot]] LogWriter::LogWriter(const catalog::TableEntry &table, LogLayout &layout, int64 at_most)
@@ -65,7 +78,7 @@ TupleTableSlot *make_slot() {
     if (!OidIsValid(target_.segment)) {
         elog(ERROR, "relation %u has no change log", relid_);
     }
-    segment_ = try_relation_open(target_.segment, RowExclusiveLock);
+    segment_ = open_segment(target_.segment);
     if (segment_ == nullptr) {
         return false;
     }
