@@ -60,6 +60,11 @@ struct Qual {
     int watched = -1;  // it says which rows a change of this watched input touches, and filters nothing
 };
 
+/// Whether it is about the rows of one input alone, and can be asked of any of them.
+inline bool filters_rows(const Qual &qual, int input) {
+    return qual.inputs == only(input) && qual.infallible && !qual.anti && qual.watched < 0;
+}
+
 struct Block {
     std::span<const Input> inputs;
     std::span<const Qual> quals;

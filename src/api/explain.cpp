@@ -182,7 +182,7 @@ const char *strategy_of(const Block &block, int changed) {
 const char *term_of(const maintain::BlockProgram &b, int changed) {
     const algebra::InputSet watched = algebra::watched_inputs(b.block->shape());
     if (watched == 0)
-        return lower::term_sql(*b.block, algebra::only(changed), algebra::only(changed), b.wide);
+        return lower::term_sql(*b.block, {algebra::only(changed), algebra::only(changed)}, b.wide);
     const char *sql = nullptr;
     delta::scope_terms(algebra::only(changed), watched, [&](const delta::ScopeTerm &term) {
         sql = sql != nullptr ? sql : lower::scope_sql(*b.block, term, b.wide);
@@ -273,7 +273,7 @@ void explain_recursion(Output &out, const maintain::NodeProgram &node, const ana
         for (int i = 0; i < static_cast<int>(b.block->inputs.size()); i++)
             if (b.block->nodes[static_cast<size_t>(i)] == node.node)
                 put_step(out, "rows that come or go, round by round", "recursion", "incremental",
-                         b.direct ? nullptr : lower::term_sql(*b.block, algebra::only(i), algebra::only(i), b.wide),
+                         b.direct ? nullptr : lower::term_sql(*b.block, {algebra::only(i), algebra::only(i)}, b.wide),
                          wanted_by_join(*b.block, i));
     if (node.node->nkeys() > 0 && !node.blocks.empty())
         put_step(out, "rows that lost a derivation", "recursion", "scoped",

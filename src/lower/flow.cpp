@@ -148,7 +148,7 @@ Query *behind_fence(Query *block_query, const List *columns, List **above) {
 /// The wanted rows of one block.
 Query *block_rows(const Block &block, const Wanted &wanted) {
     Query *q = block_query(block, 0);
-    add_quals(q, block, 0, 0);
+    add_quals(q, block, {0, 0});
     const KeySet outside = wanted.outside(block);
     Node *filter = filter_of(wanted.node, block.outputs);
     const bool filter_outside = filter != nullptr && !may_stand_beside(block, filter);

@@ -257,20 +257,29 @@ Query *block_query(const Block &block, algebra::InputSet changed, algebra::Input
     return q;
 }
 
-void add_quals(Query *q, const Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
-               algebra::InputSet old) {
+namespace {
+
+bool was_asked(const algebra::Qual &qual, const TermInputs &inputs) {
+    const algebra::InputSet read = qual.inputs & inputs.filtered & inputs.changed;
+    return algebra::size(read) == 1 && algebra::filters_rows(qual, std::countr_zero(read));
+}
+
+} // namespace
+
+void add_quals(Query *q, const Block &block, const TermInputs &inputs) {
     List *quals = NIL;
     algebra::InputSet out = 0;
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
-        if (is_out(block, i, changed)) {
+        if (is_out(block, i, inputs.changed)) {
             out |= algebra::only(i);
             if (block.inputs[i].role == algebra::Role::anti)
-                quals = lappend(quals, algebra::has(old, i) ? no_key_was_tied(block, i)
-                                                            : negate(some_tied_key(block, i, false, nullptr)));
+                quals = lappend(quals, algebra::has(inputs.old, i) ? no_key_was_tied(block, i)
+                                                                   : negate(some_tied_key(block, i, false, nullptr)));
         }
     for (int i = 0; i < list_length(block.quals); i++)
         if ((block.qual_shapes[i].inputs & out) == 0 && block.qual_shapes[i].watched < 0 &&
-            (block.qual_shapes[i].anti || delta::evaluates_in_term(block.qual_shapes[i], all_changed)))
+            !was_asked(block.qual_shapes[i], inputs) &&
+            (block.qual_shapes[i].anti || delta::evaluates_in_term(block.qual_shapes[i], inputs.all_changed)))
             quals = lappend(quals, copyObjectImpl(list_nth(block.quals, i)));
     if (quals != NIL)
         q->jointree->quals = reinterpret_cast<Node *>(make_ands_explicit(quals));
@@ -388,7 +397,8 @@ RangeTblEntry *numbered_delta(const Block &block, int input) {
     return subquery_entry(one_of_alike(q, columns, names), occurrence_alias(input, NIL), names);
 }
 
-/// The conditions that tie a watched input to others; it is entry `index` of the query at `depth` below the block's query.
+/// The conditions that tie a watched input to others; it is entry `index` of the query at `depth` below the block's
+/// query.
 List *ties_of(const Block &block, int input, int index, int depth) {
     List *result = NIL;
     struct Placing {
@@ -442,8 +452,8 @@ Node *not_touched(const Block &block, int input, bool before_this) {
     return reinterpret_cast<Node *>(make_notclause(reinterpret_cast<Expr *>(link)));
 }
 
-/// Whether what ties a watched input reads a column of a derived one that may fail for rows that are left out there. Ties
-/// are conditions of the subquery, which is asked of the rows that are left.
+/// Whether what ties a watched input reads a column of a derived one that may fail for rows that are left out there.
+/// Ties are conditions of the subquery, which is asked of the rows that are left.
 bool is_tied_by_fallible(const Block &block, int input) {
     if (block.nodes[input] == nullptr || block.nodes[input]->kind != analysis::NodeKind::derived)
         return false;
@@ -487,7 +497,7 @@ Query *scope_query(const Block &block, const delta::ScopeTerm &term) {
 
 Query *contents_query(const Block &block) {
     Query *q = block_query(block, 0);
-    add_quals(q, block, 0, 0);
+    add_quals(q, block, {0, 0});
     ListCell *lc;
     foreach (lc, block.outputs)
         add_target(q, static_cast<Expr *>(copyObjectImpl(lfirst(lc))));

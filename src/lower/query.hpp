@@ -14,11 +14,9 @@ Query *block_query(const analysis::Block &block, algebra::InputSet changed, alge
 /// WITH …: the old states of the inputs, their new states and the opposite of their deltas; empty where there are none.
 const char *old_states(const analysis::Block &block, algebra::InputSet old);
 
-/// The conjuncts that evaluate in the term `changed` of a run in which `all_changed` inputs have changed, and that no
-/// key of the other anti inputs is tied.
-/// For an anti input in `old`, that none was tied before.
-void add_quals(Query *q, const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
-               algebra::InputSet old = 0);
+/// The conjuncts that evaluate in the term, and that no key of the other anti inputs is tied; of one that is read from
+/// its old state, that none was tied before.
+void add_quals(Query *q, const analysis::Block &block, const TermInputs &inputs);
 
 /// SELECT over the block's inputs in a summand of the delta of a block with a subquery; no targets yet.
 Query *scope_query(const analysis::Block &block, const delta::ScopeTerm &term);
@@ -30,7 +28,8 @@ Query *contents_query(const analysis::Block &block);
 /// SELECT of the rows of a derived node over the new state.
 Query *derived_query(const analysis::GroupNode &node);
 
-/// Conditions on values of subqueries in FROM become conditions with these subqueries, where the planner sees what they are.
+/// Conditions on values of subqueries in FROM become conditions with these subqueries, where the planner sees what they
+/// are.
 void ask_subqueries(Query *q);
 
 /// The query as text.

@@ -77,17 +77,16 @@ void add_wide(Query *q, const pg::Vector<WideColumn> &wide) {
     }
 }
 
-const char *term_sql(const Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
-                     const pg::Vector<WideColumn> &wide, algebra::InputSet old) {
-    Query *q = block_query(block, changed, old);
-    add_quals(q, block, changed, all_changed, old);
-    const algebra::InputSet weighted = changed | (old & ~algebra::anti_inputs(block.shape()));
+const char *term_sql(const Block &block, const TermInputs &inputs, const pg::Vector<WideColumn> &wide) {
+    Query *q = block_query(block, inputs.changed, inputs.old);
+    add_quals(q, block, inputs);
+    const algebra::InputSet weighted = inputs.changed | (inputs.old & ~algebra::anti_inputs(block.shape()));
     for (int i = 0; i < static_cast<int>(block.inputs.size()); i++)
         if (algebra::has(weighted, i))
             add_target(q,
                        reinterpret_cast<Expr *>(makeVar(i + 1, weight_column(block, i), INT8OID, -1, InvalidOid, 0)));
     add_wide(q, wide);
-    return psprintf("%s%s", old_states(block, old), deparse(q));
+    return psprintf("%s%s", old_states(block, inputs.old), deparse(q));
 }
 
 const char *contents_sql(const Block &block) {

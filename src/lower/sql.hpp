@@ -32,11 +32,19 @@ const char *node_delta_name(int node);
 /// A tuple descriptor of that form for a base table. Unused columns may be NULL in it.
 TupleDesc delta_descriptor(Oid relid);
 
-/// One term of a block's delta (changed = 0: the block over new states alone): the weights of the changed inputs and of
-/// those read from their old states in ascending order of input (bigint), then the wide row. Only conjuncts that
-/// evaluate in the terms of a run in which `all_changed` inputs have changed are in it.
-const char *term_sql(const analysis::Block &block, algebra::InputSet changed, algebra::InputSet all_changed,
-                     const pg::Vector<WideColumn> &wide, algebra::InputSet old = 0);
+/// How a term reads the inputs of its block; the others from their new states.
+struct TermInputs {
+    algebra::InputSet changed;      // from their deltas
+    algebra::InputSet all_changed;  // in the run of the term
+    algebra::InputSet old = 0;      // from their old states
+    algebra::InputSet filtered = 0; // changed ones whose deltas hold no rows but those that the block lets through
+};
+
+/// One term of a block's delta (nothing changed: the block over new states alone): the weights of the changed inputs and
+/// of those read from their old states in ascending order of input (bigint), then the wide row. Only conjuncts that
+/// evaluate in the terms of the run are in it, and none that filtered inputs have been asked: the planner, which knows
+/// nothing of the values in deltas, would take most of their rows for lost.
+const char *term_sql(const analysis::Block &block, const TermInputs &inputs, const pg::Vector<WideColumn> &wide);
 
 /// The block's outputs over the new states alone, where the planner may see what subqueries are and ask them all at once,
 /// and may have workers evaluate the outputs.

@@ -63,7 +63,10 @@ const TableProgram *require_table(Program &program, size_t number, TupleDesc des
             Form_pg_attribute a = TupleDescAttr(desc, used[i] - 1);
             ops[i] = pg::prepare_column_ops(a->atttypid, a->attcollation, InvalidOid);
         }
-        table = {used, {ops, used.size()}, lower::delta_descriptor(program.query->tables[number].relid), {},
+        table = {used,
+                 {ops, used.size()},
+                 lower::delta_descriptor(program.query->tables[number].relid),
+                 {},
                  relevant_rows(program, static_cast<int>(number))};
     }
     return &table;
@@ -363,6 +366,7 @@ void connect_spi(Run &run) {
         if (delta.is_empty())
             continue;
         delta.relation = build_relation(run, static_cast<int>(t), 0);
+        delta.rows = tuplestore_tuple_count(delta.relation);
         register_relation(lower::delta_name(static_cast<int>(t)), delta.program->delta_desc, delta.relation,
                           delta.rows);
     }

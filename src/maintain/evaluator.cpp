@@ -84,11 +84,9 @@ Evaluator *Evaluator::over_wide(const analysis::Block &block, const pg::Vector<l
 
 Evaluator *Evaluator::over_relevant(const analysis::Block &block, int input) {
     List *quals = NIL;
-    for (int i = 0; i < list_length(block.quals); i++) {
-        const algebra::Qual &shape = block.qual_shapes[i];
-        if (shape.inputs == algebra::only(input) && shape.infallible && !shape.anti && shape.watched < 0)
+    for (int i = 0; i < list_length(block.quals); i++)
+        if (algebra::filters_rows(block.qual_shapes[i], input))
             quals = lappend(quals, list_nth(block.quals, i));
-    }
     return quals == NIL ? nullptr : compile(quals, NIL);
 }
 

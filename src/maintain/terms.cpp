@@ -213,6 +213,18 @@ int size_class(int64 rows) {
 
 namespace {
 
+/// Of the changed tables those that stand in this place alone: nothing else is in their deltas than what it asks for.
+InputSet filtered_inputs(const Run &run, const BlockProgram &block, InputSet changed) {
+    InputSet filtered = 0;
+    for (size_t i = 0; i < block.block->inputs.size(); i++) {
+        const algebra::Input &input = block.block->inputs[i];
+        if (algebra::has(changed, static_cast<int>(i)) && input.kind == InputKind::table &&
+            run.tables[input.source].program->relevant.size() == 1)
+            filtered |= algebra::only(static_cast<int>(i));
+    }
+    return filtered;
+}
+
 const char *plan_text(const Run &run, const BlockProgram &block, const TermWanted &wanted) {
     if (wanted.was != 0)
         return lower::old_scope_sql(*block.block, *wanted.scope, block.wide,
@@ -223,7 +235,9 @@ const char *plan_text(const Run &run, const BlockProgram &block, const TermWante
         return lower::probe_sql(*block.block, std::countr_zero(wanted.changed), wanted.beside);
     if ((wanted.changed | wanted.old) == 0 && !wanted.by_rows)
         return lower::contents_sql(*block.block);
-    return lower::term_sql(*block.block, wanted.changed, wanted.all_changed, block.wide, wanted.old);
+    return lower::term_sql(
+        *block.block, {wanted.changed, wanted.all_changed, wanted.old, filtered_inputs(run, block, wanted.changed)},
+        block.wide);
 }
 
 bool serves(const TermPlan &plan, const TermWanted &wanted, bool phantoms, int size, bool cached) {
