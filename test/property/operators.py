@@ -3,7 +3,7 @@ from collections import Counter
 
 from expressions import AMBIGUOUS, Aggregate, SUMMABLE, comparable
 from model import Column, Item, Select, Union
-from values import SPARE_KINDS, beside
+from values import SPARE_KINDS, beside, eighths
 
 CLEAR = {"int", "bigint", "smallint", "text", "date", "timestamptz", "mood", "bool", "money"}
 EXTREMES = CLEAR - {"bool"}
@@ -311,8 +311,8 @@ def statistic(sources, refs):
     name = rng.choice(["corr", "covar_pop", "covar_samp", "regr_slope", "regr_r2", "regr_sxy", "rank", "cume_dist"])
     sources.note(f"aggregate {name}")
     if name in ("rank", "cume_dist"):
-        return Aggregate(f"{name}({rng.choice(['1', '2', 'NULL'])}) WITHIN GROUP (ORDER BY {rng.choice(numbers)})",
-                         "bigint" if name == "rank" else "float8")
+        sql = f"{name}({rng.choice(['1', '2', 'NULL'])}) WITHIN GROUP (ORDER BY {rng.choice(numbers)})"
+        return Aggregate(sql, "bigint") if name == "rank" else Aggregate(eighths(sql), "float8")
     return Aggregate(f"{name}({rng.choice(numbers)}, {rng.choice(numbers)})", "float8", inexact=True)
 
 

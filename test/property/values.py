@@ -90,3 +90,8 @@ def beside(rng):
     rng.seed(repr(state[1][:8]) + repr(state[1][-1]))
     yield
     rng.setstate(state)
+
+
+def eighths(sql):
+    """A part of one, rounded: what a view above sums up depends on no order, as it does of the other floats here."""
+    return f"(floor(8 * {sql}) / 8)"

@@ -3,7 +3,7 @@ from zlib import crc32
 
 from expressions import AMBIGUOUS, SUMMABLE
 from model import Item, Select, quote
-from values import SPARE_KINDS
+from values import SPARE_KINDS, eighths
 
 RANKS = {"rank()": "bigint", "dense_rank()": "bigint", "percent_rank()": "float8", "cume_dist()": "float8"}
 FRAMES = ["ROWS UNBOUNDED PRECEDING", "ROWS BETWEEN 1 PRECEDING AND CURRENT ROW",
@@ -35,7 +35,8 @@ class Windows:
         roll = rng.random()
         if roll < 0.25:
             name = rng.choice(list(RANKS))
-            return f"{name} OVER ({partition}ORDER BY {self.sorted(self.some(items, 1, 2))})", RANKS[name], True
+            call = f"{name} OVER ({partition}ORDER BY {self.sorted(self.some(items, 1, 2))})"
+            return eighths(call) if RANKS[name] == "float8" else call, RANKS[name], True
         if roll < 0.5:
             call, kind = self.folded(items)
             order, frame = "", ""
