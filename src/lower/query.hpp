@@ -35,6 +35,9 @@ void ask_subqueries(Query *q);
 /// The query as text.
 const char *deparse(const Query *q);
 
+/// An input of a block, or its delta, as an entry of a query, named o1, o2, …
+RangeTblEntry *input_entry(const analysis::Block &block, int i, bool from_delta);
+
 /// Adds the columns of the wide row.
 void add_wide(Query *q, const pg::Vector<WideColumn> &wide);
 

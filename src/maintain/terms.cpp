@@ -281,11 +281,17 @@ SPIPlanPtr term_plan(Run &run, BlockProgram &block, const TermWanted &wanted) {
     if (plan == nullptr)
         elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
-    TermPlan kept{wanted.changed,          wanted.old, phantoms,   wanted.beside, size,          plan,
-                  wanted.scope != nullptr, {},         wanted.was, run.cached,    wanted.by_rows};
-    if (kept.scoped)
-        kept.scope = *wanted.scope;
-    block.plans.push_back(kept);
+    block.plans.push_back({.changed = wanted.changed,
+                           .old = wanted.old,
+                           .phantoms = phantoms,
+                           .beside = wanted.beside,
+                           .size_class = size,
+                           .plan = plan,
+                           .scoped = wanted.scope != nullptr,
+                           .scope = wanted.scope != nullptr ? *wanted.scope : delta::ScopeTerm{},
+                           .was = wanted.was,
+                           .cached = run.cached,
+                           .by_rows = wanted.by_rows});
     return plan;
 }
 
