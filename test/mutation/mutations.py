@@ -68,18 +68,23 @@ MUTATIONS = [
     Mutation("phantoms-from-one-on", JOIN, "algebra::size(changed) >= 2", "algebra::size(changed) >= 1"),
     Mutation("phantoms-never", JOIN, "return algebra::size(changed) >= 2;", "return changed == ~InputSet{0};"),
     Mutation("evaluates-everything-in-the-term", JOIN,
-             "!has_phantoms(changed) || qual.infallible || qual.apart || algebra::size(qual.inputs) <= 1",
+             "!has_phantoms(changed) || evaluates_in_every_term(qual)",
              "has_phantoms(changed) || qual.infallible || true"),
-    Mutation("evaluates-nothing-with-phantoms", JOIN,
-             " || qual.infallible || qual.apart || algebra::size(qual.inputs) <= 1", ""),
+    Mutation("evaluates-nothing-with-phantoms", JOIN, " || evaluates_in_every_term(qual)", ""),
     Mutation("evaluates-what-fails-apart-later", JOIN, "qual.apart || ", ""),
     Mutation("evaluates-fallible-pairs", JOIN, "algebra::size(qual.inputs) <= 1", "algebra::size(qual.inputs) <= 2"),
     Mutation("evaluates-constants-only", JOIN, "algebra::size(qual.inputs) <= 1", "algebra::size(qual.inputs) < 1"),
     Mutation("evaluates-infallible-later", JOIN, "qual.infallible || ", ""),
     Mutation("evaluates-fallible-instead", JOIN, "qual.infallible", "!qual.infallible"),
     Mutation("evaluates-later-without-phantoms", JOIN, "!has_phantoms(changed) || ", ""),
-    Mutation("evaluates-where-few-are-changed", JOIN, "algebra::size(qual.inputs) <= 1",
-             "algebra::size(qual.inputs & changed) <= 2"),
+    Mutation("evaluates-where-few-are-changed", JOIN, "evaluates_in_every_term(qual);\n",
+             "evaluates_in_every_term(qual) || algebra::size(qual.inputs & changed) <= 2;\n"),
+
+    # Which conjuncts are asked of the rows of a change as they are read
+    Mutation("filters-by-what-others-are-tied-to", BLOCK, "qual.inputs == only(input) && qual.infallible",
+             "has(qual.inputs, input) && qual.infallible"),
+    Mutation("filters-by-what-may-fail", BLOCK, "qual.inputs == only(input) && qual.infallible", "qual.inputs == only(input)"),
+    Mutation("filters-by-ties", BLOCK, "!qual.anti && qual.watched < 0;", "true;"),
 
     # Pairs
     Mutation("pairs-tied-only", JOIN_H, "pass < 2", "pass < 1"),

@@ -474,13 +474,35 @@ TEST(EvaluatesInTerm, DependsOnPhantomsFallibilityAndReach) {
         }
     for (const InputSet changed : {two, InputSet{0b101}, InputSet{0b111}}) {
         for (const InputSet reads : {InputSet{0}, one, two, InputSet{0b111}})
-            EXPECT_TRUE(evaluates_in_term({reads, true}, changed)); // else a join would become a product
+            EXPECT_TRUE(evaluates_in_term({reads, true}, changed));      // else a join would become a product
         EXPECT_TRUE(evaluates_in_term({changed, false, true}, changed)); // real rows are all that can fail
         EXPECT_TRUE(evaluates_in_term({0, false}, changed));
         EXPECT_TRUE(evaluates_in_term({one, false}, changed));
         EXPECT_FALSE(evaluates_in_term({changed, false}, changed));
         EXPECT_FALSE(evaluates_in_term({0b111, false}, changed));
     }
+}
+
+TEST(EvaluatesInTerm, EveryTermOnlyWhereNoChangeMatters) {
+    const InputSet two = 0b110;
+    EXPECT_TRUE(evaluates_in_every_term({two, true}));
+    EXPECT_TRUE(evaluates_in_every_term({two, false, true}));
+    EXPECT_TRUE(evaluates_in_every_term({0b100, false}));
+    EXPECT_FALSE(evaluates_in_every_term({two, false}));
+}
+
+TEST(FiltersRows, WhatIsAboutOneInputAloneAndCannotFail) {
+    algebra::Qual qual{0b010, true};
+    EXPECT_TRUE(algebra::filters_rows(qual, 1));
+    EXPECT_FALSE(algebra::filters_rows(qual, 0));
+    EXPECT_FALSE(algebra::filters_rows({0b110, true}, 1));
+    EXPECT_FALSE(algebra::filters_rows({0, true}, 1));
+    EXPECT_FALSE(algebra::filters_rows({0b010, false}, 1));
+    qual.anti = true;
+    EXPECT_FALSE(algebra::filters_rows(qual, 1));
+    qual = {0b010, true};
+    qual.watched = 2;
+    EXPECT_FALSE(algebra::filters_rows(qual, 1));
 }
 
 } // namespace
