@@ -40,7 +40,7 @@ constexpr double kTerm = 1.2;
 
 /// States are left behind by a rebuild where they take so many times what the view takes; not where all of it costs
 /// less than this (a twentieth of a second or so): there is nothing to be saved.
-constexpr double kLargeStates = 2;
+constexpr double kLargeStates = 1.3;
 constexpr double kMuch = 5000;
 
 struct Expected {
