@@ -52,6 +52,16 @@ void add_target(Query *q, Expr *e) {
     q->targetList = lappend(q->targetList, makeTargetEntry(e, static_cast<AttrNumber>(n), psprintf("c%d", n), false));
 }
 
+Node *exists(Query *inner) {
+    add_target(inner, reinterpret_cast<Expr *>(
+                          makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
+    SubLink *link = makeNode(SubLink);
+    link->subLinkType = EXISTS_SUBLINK;
+    link->subselect = reinterpret_cast<Node *>(inner);
+    link->location = -1;
+    return reinterpret_cast<Node *>(link);
+}
+
 void fence(Query *q) {
     q->limitOffset = reinterpret_cast<Node *>(
         makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL));

@@ -27,6 +27,9 @@ void add_item(Query *q, int index);
 /// Adds an output column, named c1, c2, …
 void add_target(Query *q, Expr *e);
 
+/// EXISTS (SELECT 1 FROM …) of a query that has no targets yet.
+Node *exists(Query *inner);
+
 /// OFFSET 0: the planner passes no condition into the query.
 void fence(Query *q);
 

@@ -100,13 +100,7 @@ struct Wanted {
         ask(some, raised, set & ~null_keys, 1);
         if (some->jointree->quals == nullptr)
             return;
-        add_target(some, reinterpret_cast<Expr *>(
-                             makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
-        SubLink *link = makeNode(SubLink);
-        link->subLinkType = EXISTS_SUBLINK;
-        link->subselect = reinterpret_cast<Node *>(some);
-        link->location = -1;
-        add_condition(q, reinterpret_cast<Node *>(link));
+        add_condition(q, exists(some));
     }
 
     /// The keys whose conditions may not stand beside those of the block.

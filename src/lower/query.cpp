@@ -184,13 +184,7 @@ Node *some_tied_key(const Block &block, int input, bool in_delta, Node *further)
         if (algebra::has(block.qual_shapes[i].inputs, input))
             inner->jointree->quals = make_and_qual(inner->jointree->quals,
                                                    move_inward(static_cast<Node *>(list_nth(block.quals, i)), &inward));
-    add_target(inner, reinterpret_cast<Expr *>(
-                          makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
-    SubLink *link = makeNode(SubLink);
-    link->subLinkType = EXISTS_SUBLINK;
-    link->subselect = reinterpret_cast<Node *>(inner);
-    link->location = -1;
-    return reinterpret_cast<Node *>(link);
+    return exists(inner);
 }
 
 Node *negate(Node *condition) {

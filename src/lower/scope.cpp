@@ -174,13 +174,7 @@ Node *not_touched(const Block &block, int input, bool before_this) {
         ties = lappend(ties, below);
     }
     inner->jointree->quals = ties == NIL ? nullptr : reinterpret_cast<Node *>(make_ands_explicit(ties));
-    add_target(inner, reinterpret_cast<Expr *>(
-                          makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(1), false, true)));
-    SubLink *link = makeNode(SubLink);
-    link->subLinkType = EXISTS_SUBLINK;
-    link->subselect = reinterpret_cast<Node *>(inner);
-    link->location = -1;
-    return reinterpret_cast<Node *>(make_notclause(reinterpret_cast<Expr *>(link)));
+    return reinterpret_cast<Node *>(make_notclause(reinterpret_cast<Expr *>(exists(inner))));
 }
 
 /// Whether what ties a watched input reads a column of a derived one that may fail for rows that are left out there.

@@ -38,8 +38,8 @@ constexpr double kTouchedByKnown = 1;
 /// How many times what the planner expects statements over a change take, beside one over whole tables, as measured.
 constexpr double kTerm = 1.2;
 
-/// States are left behind by a rebuild where they take so many times what the view takes; not where all of it costs
-/// less than this (a twentieth of a second or so): there is nothing to be saved.
+/// States are left behind by a rebuild that takes so many times as long with them as for the view alone; not where all
+/// of it costs less than this (a twentieth of a second or so): there is nothing to be saved.
 constexpr double kLargeStates = 1.3;
 constexpr double kMuch = 5000;
 
